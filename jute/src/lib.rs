@@ -1,0 +1,19 @@
+//! The ZooKeeper wire format: bytes to records and back.
+//!
+//! This crate knows the jute encoding, every record of the client protocol and the four-byte framing. It does not know
+//! time, sockets, sessions or policy: what a frame means is somebody else's question.
+//!
+//! A [`Reader`] is a checked cursor over one frame, a [`Writer`] builds frames and back-patches their lengths.
+//! [`Encode`] and [`Decode`] tie records to the two.
+
+mod code;
+mod error;
+mod read;
+mod text;
+mod write;
+
+pub use code::{ErrorCode, EventType, KeeperState, OpCode, Xid};
+pub use error::{DecodeError, DecodeErrorKind};
+pub use read::{Decode, Reader};
+pub use text::{Joined, Text, Ustring};
+pub use write::{Encode, Frame, Segments, Writer};

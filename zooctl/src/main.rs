@@ -1,0 +1,3 @@
+//! The Menagerie command-line tool for ZooKeeper.
+
+fn main() {}
