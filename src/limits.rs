@@ -1,0 +1,84 @@
+//! Every bound and every default, in one table, each with its reason.
+
+use std::time::Duration;
+
+/// Session timeout asked for. Servers usually grant 4 to 40 s (2 to 20 ticks of 2 s); ten seconds survive a leader
+/// election and a long pause of a JVM neighbour, and still free the locks of the dead soon.
+pub const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a request may take in all, waiting for a connection included.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+
+/// Requests that may wait or be under way at once. The reference server stops reading from its clients at 1,000
+/// outstanding; ten thousand fill any pipe and keep the queue's memory in sight.
+pub const PLACES: u32 = 10_000;
+
+/// Encoded bytes that may wait or be under way at once, if every place is taken.
+pub const IN_FLIGHT_LEN_BYTES: usize = 64 << 20;
+
+/// Places that a request of this many encoded bytes takes, so that [`PLACES`] bounds both requests and bytes.
+#[must_use]
+pub fn places(len_bytes: usize) -> u32 {
+    let per_place = IN_FLIGHT_LEN_BYTES / PLACES as usize;
+    u32::try_from(len_bytes / per_place).unwrap_or(PLACES).saturating_add(1).min(PLACES)
+}
+
+/// Largest reply that is kept. Servers do send more than the 1 MiB they accept: 15,000 children make 1.5 MB.
+pub const INBOUND_FRAME_LEN_BYTES: usize = 4 << 20;
+
+/// Largest reply that is read past and thrown away to keep the connection; a longer one costs the connection.
+pub const DISCARDED_FRAME_LEN_BYTES: usize = 64 << 20;
+
+/// Largest request. It is what a server with the default `jute.maxbuffer` accepts; one byte more and it hangs up.
+pub const OUTBOUND_FRAME_LEN_BYTES: usize = 1_048_575;
+
+/// A batch of paths in `SetWatches`, and the most input that is worked on under one lock. The Java client batches at the
+/// same size (`ClientCnxn.SET_WATCHES_MAX_LENGTH`).
+pub const BATCH_LEN_BYTES: usize = 128 << 10;
+
+/// Values from this size on travel as segments of their own; below it a copy is cheaper than a second piece.
+pub const SPILL_LEN_BYTES: usize = 16 << 10;
+
+/// Connect attempt with a live session: never less than this, however many servers there are.
+pub const CONNECT_ATTEMPT_MIN: Duration = Duration::from_millis(250);
+
+/// First backoff after a whole pass over the servers has failed; doubles with every further pass.
+pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
+
+/// Longest backoff (a third of the session timeout, if that is shorter).
+pub const BACKOFF_CAP: Duration = Duration::from_secs(10);
+
+/// Pings are never further apart than this, whatever the session timeout: NAT tables forget idle connections.
+pub const PING_INTERVAL_MAX: Duration = Duration::from_secs(10);
+
+/// Pings are never closer than this, however absurd the negotiated timeout.
+pub const PING_INTERVAL_MIN: Duration = Duration::from_millis(10);
+
+/// How late a timer may be handled before the lateness is put down to us and not to the server.
+pub const LATE_SLACK: Duration = Duration::from_millis(100);
+
+/// How long `close` waits for the server's word.
+pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
+
+/// Input that counts as a sign of life although its frame is not complete: a large reply on a slow line must survive, a
+/// byte a second must not.
+pub const PROGRESS_LEN_BYTES: usize = 16 << 10;
+
+/// Session passwords have 16 bytes; what is longer than this is not one.
+pub const PASSWORD_LEN_BYTES: usize = 64;
+
+/// Addresses tried for one name; a resolver that answers more is not believed.
+pub const ADDRESSES_PER_NAME: usize = 16;
+
+/// Addresses whose abilities are remembered.
+pub const REMEMBERED_ADDRESSES: usize = 64;
+
+/// Removals of watches under way at once.
+pub const REMOVALS_IN_FLIGHT: usize = 16;
+
+/// One-shot watches that nobody waits for any more and that the server may go on holding, before they are taken back
+/// even at the risk of finding out that the server is too old to (which costs the connection once).
+pub const ABANDONED_WATCHES: usize = 1_000;
+
+/// Events that a watcher may leave unread. What comes after becomes one gap.
+pub const WATCH_BUFFER: usize = 1_024;

@@ -1,0 +1,83 @@
+//! What a session is made from.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Server;
+use crate::limits;
+
+/// What a session is made from. Plain data.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The ensemble. Tried in an order drawn from `seed`.
+    pub servers: Vec<Server>,
+    /// Session timeout to ask for. The same is asked at every connect, whatever was negotiated before.
+    pub timeout: Duration,
+    /// Whether a read-only server will do.
+    pub read_only: bool,
+    /// A session to attach to, instead of beginning one.
+    pub credentials: Option<Credentials>,
+    /// The last transaction that this client has seen, in this session or one before it; 0 for none.
+    pub last_zxid: i64,
+    /// Credentials presented on every connection.
+    pub auth: Vec<Auth>,
+    /// Places for requests that wait or are under way. A short request takes one, a long one more.
+    pub places: u32,
+    /// Largest reply that is kept, in bytes.
+    pub inbound_frame_len_bytes: usize,
+    /// Largest request, in bytes.
+    pub outbound_frame_len_bytes: usize,
+    /// Where chance comes from: the order of servers, and jitter.
+    pub seed: u64,
+}
+
+/// What it takes to attach to a session: keep it secret, it is the session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The session's id.
+    pub session_id: i64,
+    /// The session's password.
+    pub password: Bytes,
+}
+
+/// An `addauth`: a scheme and what proves it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Auth {
+    /// `digest`, for example.
+    pub scheme: String,
+    /// `user:password`, for example.
+    pub auth: Bytes,
+}
+
+impl Config {
+    /// The defaults of [`limits`] for these servers.
+    #[must_use]
+    pub fn new(servers: Vec<Server>, seed: u64) -> Self {
+        Self {
+            servers,
+            timeout: limits::SESSION_TIMEOUT,
+            read_only: false,
+            credentials: None,
+            last_zxid: 0,
+            auth: Vec::new(),
+            places: limits::PLACES,
+            inbound_frame_len_bytes: limits::INBOUND_FRAME_LEN_BYTES,
+            outbound_frame_len_bytes: limits::OUTBOUND_FRAME_LEN_BYTES,
+            seed,
+        }
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Credentials {{ session_id: 0x{:x}, password: .. }}", self.session_id)
+    }
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Auth {{ scheme: {:?}, auth: .. }}", self.scheme)
+    }
+}
