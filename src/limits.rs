@@ -82,3 +82,13 @@ pub const ABANDONED_WATCHES: usize = 1_000;
 
 /// Events that a watcher may leave unread. What comes after becomes one gap.
 pub const WATCH_BUFFER: usize = 1_024;
+
+/// After the loss of a connection that had lived, each client waits up to this long before it dials again: all clients of
+/// a server that died come back at once.
+pub const REJOIN_SPREAD: Duration = Duration::from_millis(50);
+
+/// Credentials that one session presents.
+pub const CREDENTIALS: usize = 64;
+
+/// Deadlines of requests are looked at no more often than this, however many there are.
+pub const DEADLINE_GRAIN: Duration = Duration::from_millis(1);

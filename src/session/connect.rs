@@ -1,0 +1,270 @@
+//! From nothing to a connection that is up: whose turn it is, how long it may take, and the handshake.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::link::{Attempt, Connection, Inbound, Link, Restore};
+use super::servers::Verdict;
+use super::watches::List;
+use super::{
+    Action, Address, ConnId, Credentials, DialId, End, Established, Event, Life, Loss, Server, Session, Violation,
+};
+use crate::jute::{ConnectRequest, ConnectResponse, Encode, Reader, Writer, Xid};
+use crate::limits;
+
+/// A server that has no session to give, or is not to talk to writers, may answer with a reply header instead of a
+/// ConnectResponse (`ReadOnlyRequestProcessor`): this long.
+const REPLY_HEADER_LEN_BYTES: usize = 16;
+
+/// No answer to a handshake is longer.
+const ANSWER_LEN_BYTES: usize = 20 + limits::PASSWORD_LEN_BYTES + 1 + 256;
+
+impl<T> Session<T> {
+    /// The name was looked up, or was not found.
+    pub fn handle_resolved(&mut self, now: Instant, dial: DialId, found: Result<Vec<Address>, Loss>) {
+        self.run_timers(now);
+        let Link::Resolving { dial: current, attempt } = &self.link else { return };
+        if *current != dial {
+            return;
+        }
+        let attempt = attempt.clone();
+        match found {
+            Err(loss) => self.attempt_failed(now, attempt.server, loss),
+            Ok(addresses) => {
+                let rest: VecDeque<_> = addresses.into_iter().take(limits::ADDRESSES_PER_NAME).collect();
+                self.dial_next(now, attempt, rest, Loss::NotFound);
+            }
+        }
+    }
+
+    /// The address did not answer, or refused.
+    pub fn handle_dial_failed(&mut self, now: Instant, conn: ConnId, loss: Loss) {
+        self.run_timers(now);
+        match &self.link {
+            Link::Dialling { conn: current, .. } if *current == conn => self.address_failed(now, loss),
+            _ => {}
+        }
+    }
+
+    /// The connection stands; now the handshake goes out, and nothing behind it.
+    pub fn handle_connected(&mut self, now: Instant, conn: ConnId) {
+        self.run_timers(now);
+        match std::mem::replace(&mut self.link, Link::Off) {
+            Link::Dialling { conn: current, address, attempt, .. } if current == conn => {
+                let mut out = Writer::with_spill(limits::SPILL_LEN_BYTES);
+                let frame = out.frame();
+                self.connect_request().encode(&mut out);
+                out.close(frame);
+                let enqueued = out.len() as u64;
+                self.link = Link::Handshaking { conn, address, out, enqueued, written: 0, attempt };
+            }
+            other => self.link = other,
+        }
+    }
+
+    /// Takes the next server's turn.
+    pub(super) fn begin_attempt(&mut self, now: Instant) {
+        let Some(server) = self.servers.next() else {
+            self.link = Link::Down { retry_at: None };
+            return;
+        };
+        let dial = DialId(self.next_id());
+        let until = now + self.attempt_budget();
+        self.link = Link::Resolving { dial, attempt: Attempt { server: server.clone(), until } };
+        self.actions.push_back(Action::Resolve { dial, server });
+    }
+
+    /// How long one attempt may take. With a live session all servers share a third of its timeout: what the read
+    /// deadline left of it.
+    fn attempt_budget(&self) -> Duration {
+        let hosts = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).max(1);
+        match &self.life {
+            Life::Established(established) => (established.timeout / 3 / hosts).max(limits::CONNECT_ATTEMPT_MIN),
+            Life::New | Life::Ended(_) => (self.config.timeout / hosts).max(limits::CONNECT_ATTEMPT_MIN),
+        }
+    }
+
+    /// Dials the next address of the name, or gives the attempt up.
+    fn dial_next(&mut self, now: Instant, attempt: Attempt, mut rest: VecDeque<Address>, loss: Loss) {
+        let left = u32::try_from(rest.len()).unwrap_or(u32::MAX).max(1);
+        let Some(address) = rest.pop_front() else { return self.attempt_failed(now, attempt.server, loss) };
+        let conn = ConnId(self.next_id());
+        let address_until = now + attempt.until.saturating_duration_since(now) / left;
+        self.stats.dials += 1;
+        self.actions.push_back(Action::Dial { conn, server: attempt.server.clone(), address });
+        self.link = Link::Dialling { conn, address, address_until, rest, attempt };
+    }
+
+    /// This address leads nowhere; there may be others of the same name.
+    pub(super) fn address_failed(&mut self, now: Instant, loss: Loss) {
+        if let Link::Dialling { rest, attempt, .. } = &mut self.link {
+            let (rest, attempt) = (std::mem::take(rest), attempt.clone());
+            self.dial_next(now, attempt, rest, loss);
+        }
+    }
+
+    /// The attempt at this server failed: on to the next, at once within a pass, after a pause behind it.
+    pub(super) fn attempt_failed(&mut self, now: Instant, server: Server, loss: Loss) {
+        self.link = Link::Down { retry_at: None };
+        self.actions.push_back(Action::Event(Event::AttemptFailed { server, loss }));
+        if self.closing.is_some() {
+            return self.end(End::ClosedUnconfirmed);
+        }
+        match self.servers.attempt_failed(loss) {
+            Verdict::GoOn => self.begin_attempt(now),
+            Verdict::PassFailed { all_behind: true } if self.is_lost() && self.last_zxid > 0 => {
+                // The whole ensemble is behind this client, for longer than any session lives: it was restored or
+                // wiped, and would close on us for ever.
+                self.end(End::Expired);
+                self.last_zxid = 0;
+            }
+            Verdict::PassFailed { .. } => {
+                let pause = self.servers.backoff(self.timeout(), &mut self.chance);
+                self.link = Link::Down { retry_at: Some(now + pause) };
+            }
+        }
+    }
+
+    fn is_lost(&self) -> bool {
+        matches!(&self.life, Life::Established(established) if established.lost)
+    }
+
+    fn connect_request(&self) -> ConnectRequest {
+        let (session_id, passwd) = match &self.life {
+            Life::Established(known) => (known.credentials.session_id, known.credentials.password.clone()),
+            Life::New | Life::Ended(_) => (0, Bytes::from_static(&[0; 16])),
+        };
+        ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen: self.last_zxid,
+            // The wish, every time: repeating what was negotiated would let it only ever shrink.
+            time_out: i32::try_from(self.config.timeout.as_millis()).unwrap_or(i32::MAX),
+            session_id,
+            passwd: Some(passwd),
+            read_only: Some(self.config.read_only),
+        }
+    }
+
+    /// Input while the handshake is out. True if more input may be worked on.
+    pub(super) fn handshake_input(&mut self, now: Instant, input: &mut BytesMut) -> bool {
+        let Some(length) = input.first_chunk::<4>().map(|bytes| i32::from_be_bytes(*bytes)) else { return false };
+        let len = match usize::try_from(length) {
+            Ok(len) if len <= ANSWER_LEN_BYTES => len,
+            _ => {
+                self.handshake_failed(now, Loss::Violation(Violation::FrameLength(length)));
+                return false;
+            }
+        };
+        if input.len() < 4 + len {
+            return false;
+        }
+        input.advance(4);
+        let answer = input.split_to(len).freeze();
+        if len == REPLY_HEADER_LEN_BYTES {
+            self.handshake_failed(now, Loss::HandshakeRefused);
+            return false;
+        }
+        match Reader::new(answer).record::<ConnectResponse>() {
+            Ok(response) if response.passwd.as_ref().map_or(0, Bytes::len) <= limits::PASSWORD_LEN_BYTES => {
+                self.handshake_answered(now, response)
+            }
+            _ => {
+                self.handshake_failed(now, Loss::Violation(Violation::NotAHandshake));
+                false
+            }
+        }
+    }
+
+    /// The handshake did not lead to a session.
+    pub(super) fn handshake_failed(&mut self, now: Instant, loss: Loss) {
+        let Link::Handshaking { attempt, .. } = &self.link else { return };
+        let server = attempt.server.clone();
+        self.stats.violations += u64::from(matches!(loss, Loss::Violation(_)));
+        self.hang_up();
+        self.attempt_failed(now, server, loss);
+    }
+
+    fn handshake_answered(&mut self, now: Instant, response: ConnectResponse) -> bool {
+        let known = match &self.life {
+            Life::Established(established) => Some(established.credentials.session_id),
+            Life::New | Life::Ended(_) => None,
+        };
+        let granted = u64::try_from(response.time_out).ok().filter(|&millis| millis > 0);
+        match (granted, known) {
+            (None, None) => {
+                self.handshake_failed(now, Loss::HandshakeRefused);
+                false
+            }
+            // Refused, or another session in place of ours (ClickHouse Keeper): ours is over either way.
+            (None, Some(_)) => self.session_expired(),
+            (Some(_), Some(id)) if id != response.session_id => self.session_expired(),
+            (Some(millis), known) => {
+                self.establish(now, Duration::from_millis(millis), &response, known.is_some());
+                true
+            }
+        }
+    }
+
+    fn session_expired(&mut self) -> bool {
+        self.end(End::Expired);
+        false
+    }
+
+    fn establish(&mut self, now: Instant, timeout: Duration, response: &ConnectResponse, reattached: bool) {
+        let Link::Handshaking { conn, address, out, enqueued, written, attempt } =
+            std::mem::replace(&mut self.link, Link::Off)
+        else {
+            return;
+        };
+        let read_only = response.read_only.unwrap_or(false);
+        let credentials =
+            Credentials { session_id: response.session_id, password: response.passwd.clone().unwrap_or_default() };
+        let session_id = credentials.session_id;
+        let known_elsewhere = matches!(&self.life, Life::Established(known) if !known.provisional);
+        self.life = Life::Established(Established {
+            credentials,
+            timeout,
+            provisional: read_only && !known_elsewhere,
+            heard: now,
+            lost: false,
+        });
+        self.stats.connects += 1;
+        let server = attempt.server;
+        self.actions.push_back(Action::Event(Event::Connected {
+            server: server.clone(),
+            session_id,
+            timeout,
+            read_only,
+            reattached,
+        }));
+        let restore = Restore { zxid: self.last_zxid, list: List::Data, after: None };
+        self.link = Link::Up(Box::new(Connection {
+            conn,
+            server,
+            address,
+            read_only,
+            out,
+            enqueued,
+            written,
+            pending: VecDeque::new(),
+            auth_pending: VecDeque::new(),
+            xid: Xid(0),
+            inbound: Inbound::default(),
+            restore: (!self.watches.is_empty()).then_some(restore),
+            alone: false,
+            removals: 0,
+            pings: 0,
+            since: now,
+            heard: now,
+            wrote: now,
+            reprieve: None,
+        }));
+        for index in 0..self.auth.len() {
+            self.present_auth(now, index);
+        }
+        self.pump(now);
+    }
+}
+

@@ -1,0 +1,110 @@
+//! When a connection goes, when contact is lost for long, and when it is all over: who is told what.
+
+use std::time::Instant;
+
+use super::link::{Connection, Link};
+use super::queue::{Committed, Entry, Owner, take_waiting};
+use super::{Action, Cause, ConnId, End, Event, Fate, Life, Loss, Notice, Session};
+use crate::limits;
+
+impl<T> Session<T> {
+    /// The connection closed or failed.
+    pub fn handle_connection_lost(&mut self, now: Instant, conn: ConnId, loss: Loss) {
+        self.run_timers_but_silence(now);
+        match &self.link {
+            Link::Dialling { conn: current, .. } if *current == conn => self.address_failed(now, loss),
+            Link::Handshaking { conn: current, attempt, .. } if *current == conn => {
+                let server = attempt.server.clone();
+                let loss = if loss == Loss::Closed { Loss::ClosedBeforeHandshake } else { loss };
+                self.attempt_failed(now, server, loss);
+            }
+            Link::Up(connection) if connection.conn == conn => self.lose(now, loss),
+            _ => {}
+        }
+    }
+
+    /// Gives the connection up, whoever closed it.
+    pub(super) fn lose(&mut self, now: Instant, loss: Loss) {
+        self.hang_up();
+        let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) else { return };
+        self.servers.connection_lost(connection.has_lived(now, self.timeout()));
+        self.fail_committed(*connection, Cause::ConnectionLost(loss));
+        for waiting in take_waiting(&mut self.waiting, |waiting| waiting.pipelined) {
+            self.fail(waiting.entry, Cause::ConnectionLost(loss), Fate::NotSent);
+        }
+        self.watches.disconnected();
+        self.actions.push_back(Action::Event(Event::Disconnected { loss }));
+        if self.closing.is_some() {
+            return self.end(End::ClosedUnconfirmed);
+        }
+        if matches!(&self.life, Life::Established(established) if established.provisional) {
+            // A session begun on a read-only server is known nowhere else.
+            return self.end(End::Expired);
+        }
+        // All clients of a server that died come back at once; a short pause drawn by each spreads them.
+        let pause = self.servers.backoff(self.timeout(), &mut self.chance).max(self.chance.up_to(limits::REJOIN_SPREAD));
+        self.link = Link::Down { retry_at: Some(now + pause) };
+    }
+
+    /// Nothing was heard of any server for 4/3 of the timeout. By its own clock the ensemble may have given the session
+    /// up by now; whether it has is for it to say.
+    pub(super) fn lose_contact(&mut self) {
+        let Life::Established(established) = &mut self.life else { return };
+        established.lost = true;
+        self.servers.begin_pass();
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.fail(waiting.entry, Cause::SessionLost, Fate::NotSent);
+        }
+        let actions = &mut self.actions;
+        self.watches.gap_all(|watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
+        self.actions.push_back(Action::Event(Event::Lost));
+    }
+
+    /// Ends the session. Everything completes, everybody is told, nothing follows.
+    pub(super) fn end(&mut self, end: End) {
+        if matches!(self.life, Life::Ended(_)) {
+            return;
+        }
+        self.hang_up();
+        if let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) {
+            self.fail_committed(*connection, Cause::SessionEnded(end));
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            self.fail(waiting.entry, Cause::SessionEnded(end), Fate::NotSent);
+        }
+        for credential in std::mem::take(&mut self.auth) {
+            if let Some(token) = credential.token {
+                self.complete(token, Cause::SessionEnded(end), Fate::NotSent);
+            }
+        }
+        let actions = &mut self.actions;
+        self.watches.end(&Notice::Ended(end), |watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
+        self.life = Life::Ended(end);
+        self.actions.push_back(Action::Event(Event::Ended(end)));
+    }
+
+    /// Wants the present connection closed, or its dialling given up; the link itself is the caller's to change.
+    pub(super) fn hang_up(&mut self) {
+        let conn = match &self.link {
+            Link::Dialling { conn, .. } | Link::Handshaking { conn, .. } => *conn,
+            Link::Up(connection) => connection.conn,
+            Link::Down { .. } | Link::Resolving { .. } | Link::Off => return,
+        };
+        self.actions.push_back(Action::HangUp { conn });
+    }
+
+    fn fail_committed(&mut self, mut connection: Connection<T>, cause: Cause) {
+        for committed in std::mem::take(&mut connection.pending) {
+            let fate = if connection.was_sent(&committed) { Fate::Unknown } else { Fate::NotSent };
+            let Committed { entry, .. } = committed;
+            self.fail(entry, cause, fate);
+        }
+    }
+
+    pub(super) fn fail(&mut self, entry: Entry<T>, cause: Cause, fate: Fate) {
+        self.free(entry.places);
+        if let Owner::Caller(token) = entry.owner {
+            self.complete(token, cause, fate);
+        }
+    }
+}

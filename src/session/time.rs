@@ -1,0 +1,133 @@
+//! What becomes due when.
+
+use std::time::{Duration, Instant};
+
+use super::link::Link;
+use super::queue::{earliest_deadline, overdue_committed, overdue_waiting};
+use super::{Cause, End, Fate, Life, Loss, Session};
+use crate::limits;
+
+impl<T> Session<T> {
+    /// Does what is due. A call too early does nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.run_timers(now);
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called; `None` if nothing will become due by itself.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if matches!(self.life, Life::Ended(_)) {
+            return None;
+        }
+        let timeout = self.timeout();
+        let link = match &self.link {
+            Link::Down { retry_at } => *retry_at,
+            Link::Resolving { attempt, .. } | Link::Handshaking { attempt, .. } => Some(attempt.until),
+            Link::Dialling { address_until, .. } => Some(*address_until),
+            Link::Up(connection) => Some(connection.read_deadline(timeout).min(connection.ping_at(timeout))),
+            Link::Off => None,
+        };
+        let renewal = if self.may_send_own() { self.leases.renew_at() } else { None };
+        let times = [link, self.contact_lost_at(), self.no_deadline_before, renewal, self.closing];
+        times.into_iter().flatten().min()
+    }
+
+    pub(super) fn run_timers(&mut self, now: Instant) {
+        self.run_timers_but_silence(now);
+        self.check_silence(now);
+    }
+
+    /// For facts that may themselves be the sign of life whose absence would be the verdict.
+    pub(super) fn run_timers_but_silence(&mut self, now: Instant) {
+        if matches!(self.life, Life::Ended(_)) {
+            return;
+        }
+        if self.no_deadline_before.is_some_and(|at| at <= now) {
+            self.expire_requests(now);
+        }
+        if self.contact_lost_at().is_some_and(|at| at <= now) {
+            self.lose_contact();
+        }
+        if self.closing.is_some_and(|at| at <= now) {
+            return self.end(End::ClosedUnconfirmed);
+        }
+        self.check_attempt(now);
+        let timeout = self.timeout();
+        if matches!(&self.link, Link::Up(connection) if connection.ping_at(timeout) <= now) {
+            self.ping(now);
+        }
+        if self.leases.renew_at().is_some_and(|at| at <= now) {
+            self.pump(now);
+        }
+    }
+
+    /// Attempts that took too long, and pauses that are over.
+    fn check_attempt(&mut self, now: Instant) {
+        match &self.link {
+            Link::Down { retry_at: Some(at) } if *at <= now => self.begin_attempt(now),
+            Link::Dialling { address_until, .. } if *address_until <= now => {
+                self.hang_up();
+                self.address_failed(now, Loss::ConnectTimeout);
+            }
+            Link::Resolving { attempt, .. } if attempt.until <= now => {
+                let server = attempt.server.clone();
+                self.attempt_failed(now, server, Loss::ConnectTimeout);
+            }
+            Link::Handshaking { attempt, .. } if attempt.until <= now => {
+                self.handshake_failed(now, Loss::ConnectTimeout);
+            }
+            _ => {}
+        }
+    }
+
+    /// Drops a connection on which nothing was heard for too long. If it is we who are late, the answer may be waiting
+    /// to be read: one more read comes first.
+    fn check_silence(&mut self, now: Instant) {
+        let timeout = self.timeout();
+        let Link::Up(connection) = &mut self.link else { return };
+        let deadline = connection.read_deadline(timeout);
+        if deadline > now {
+            return;
+        }
+        if connection.reprieve.is_none() && now > deadline + limits::LATE_SLACK {
+            connection.reprieve = Some(now + limits::LATE_SLACK);
+            return;
+        }
+        self.lose(now, Loss::Silence);
+    }
+
+    /// When silence of all servers makes contact lost: 4/3 of the timeout after the last word (`ClientCnxn`, 3.9.3).
+    fn contact_lost_at(&self) -> Option<Instant> {
+        match (&self.life, &self.link) {
+            (_, Link::Up(_) | Link::Off) => None,
+            (Life::Established(established), _) if !established.lost => {
+                Some(established.heard + contact_horizon(established.timeout))
+            }
+            _ => None,
+        }
+    }
+
+    /// Completes the requests whose deadline has passed: waiting ones were not sent, committed ones may have been.
+    fn expire_requests(&mut self, now: Instant) {
+        for waiting in overdue_waiting(&mut self.waiting, now) {
+            self.fail(waiting.entry, Cause::Deadline, Fate::NotSent);
+        }
+        let committed = match &mut self.link {
+            Link::Up(connection) => overdue_committed(&mut connection.pending, now),
+            _ => Vec::new(),
+        };
+        for token in committed {
+            self.complete(token, Cause::Deadline, Fate::Unknown);
+        }
+        let pending = match &self.link {
+            Link::Up(connection) => Some(&connection.pending),
+            _ => None,
+        };
+        let earliest = earliest_deadline(&self.waiting, pending);
+        self.no_deadline_before = earliest.map(|at| at.max(now + limits::DEADLINE_GRAIN));
+    }
+}
+
+fn contact_horizon(timeout: Duration) -> Duration {
+    timeout * 4 / 3
+}
