@@ -8,12 +8,16 @@
 
 mod code;
 mod error;
+mod field;
+mod proto;
 mod read;
 mod text;
 mod write;
 
-pub use code::{ErrorCode, EventType, KeeperState, OpCode, Xid};
+pub use code::{AddWatchMode, CreateMode, ErrorCode, EventType, KeeperState, OpCode, WatcherType, Xid};
 pub use error::{DecodeError, DecodeErrorKind};
+pub use field::{Elements, Fields, Value};
+pub use proto::*;
 pub use read::{Decode, Reader};
 pub use text::{Joined, Text, Ustring};
 pub use write::{Encode, Frame, Segments, Writer};
