@@ -75,6 +75,14 @@ impl Reader {
         self.frame.slice(self.offset.min(self.frame.len())..)
     }
 
+    /// All bytes not read yet, as a slice of the frame; nothing is left behind.
+    #[must_use]
+    pub fn take_rest(&mut self) -> Bytes {
+        let rest = self.rest();
+        self.offset = self.frame.len();
+        rest
+    }
+
     /// Reads a nested or top-level record.
     ///
     /// # Errors
