@@ -6,7 +6,7 @@ use std::fmt;
 macro_rules! codes {
     ($(#[$doc:meta])* $name:ident { $($(#[$value_doc:meta])* $constant:ident = $value:literal, $text:literal;)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub i32);
 
         impl $name {
@@ -250,6 +250,52 @@ codes! {
         AUTH = -4, "auth";
         /// SetWatches as the C client sends it.
         SET_WATCHES = -8, "setWatches";
+    }
+}
+
+codes! {
+    /// What a create makes: `CreateRequest.flags`.
+    CreateMode {
+        /// Stays until deleted.
+        PERSISTENT = 0, "persistent";
+        /// Goes with its session.
+        EPHEMERAL = 1, "ephemeral";
+        /// Stays; the name gets a number.
+        PERSISTENT_SEQUENTIAL = 2, "persistentSequential";
+        /// Goes with its session; the name gets a number.
+        EPHEMERAL_SEQUENTIAL = 3, "ephemeralSequential";
+        /// Reaped once its last child has gone (3.5.1).
+        CONTAINER = 4, "container";
+        /// Reaped when unmodified and childless for its time to live (3.5.3).
+        PERSISTENT_WITH_TTL = 5, "persistentWithTTL";
+        /// As that; the name gets a number (3.5.3).
+        PERSISTENT_SEQUENTIAL_WITH_TTL = 6, "persistentSequentialWithTTL";
+    }
+}
+
+codes! {
+    /// Which kind of watch to set: `AddWatchRequest.mode`.
+    AddWatchMode {
+        /// Events of the znode and its children list, until removed.
+        PERSISTENT = 0, "persistent";
+        /// Events of the znode and everything below it, until removed.
+        PERSISTENT_RECURSIVE = 1, "persistentRecursive";
+    }
+}
+
+codes! {
+    /// Which watches to look for: the `type` of checkWatches and removeWatches.
+    WatcherType {
+        /// Child watches.
+        CHILDREN = 1, "children";
+        /// Data watches.
+        DATA = 2, "data";
+        /// Watches of every kind.
+        ANY = 3, "any";
+        /// Persistent watches (3.9.0).
+        PERSISTENT = 4, "persistent";
+        /// Persistent recursive watches (3.9.0).
+        PERSISTENT_RECURSIVE = 5, "persistentRecursive";
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one cursor that reads bytes. It never reads past the frame and never allocates more than the frame holds.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{DecodeError, DecodeErrorKind, Ustring};
@@ -7,7 +9,7 @@ use crate::{DecodeError, DecodeErrorKind, Ustring};
 /// A checked cursor over one frame's payload.
 ///
 /// Buffers and strings come out as slices of the frame: no copy, but they keep the frame alive.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reader {
     frame: Bytes,
     offset: usize,
@@ -37,6 +39,17 @@ pub trait Decode: Sized {
     }
 }
 
+/// Without the bytes: frames carry passwords.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("record", &self.record)
+            .field("offset", &self.offset)
+            .field("remaining", &self.remaining())
+            .finish()
+    }
+}
+
 impl Reader {
     /// A cursor at the start of `frame`, a payload without its four length bytes.
     #[must_use]
@@ -62,6 +75,14 @@ impl Reader {
         self.frame.slice(self.offset.min(self.frame.len())..)
     }
 
+    /// All bytes not read yet, as a slice of the frame; nothing is left behind.
+    #[must_use]
+    pub fn take_rest(&mut self) -> Bytes {
+        let rest = self.rest();
+        self.offset = self.frame.len();
+        rest
+    }
+
     /// Reads a nested or top-level record.
     ///
     /// # Errors
@@ -80,6 +101,7 @@ impl Reader {
     pub fn finish(&self, record: &'static str) -> Result<(), DecodeError> {
         match self.remaining() {
             0 => Ok(()),
+            1 if cfg!(plant = "jute_swallow_trailing") => Ok(()),
             left => Err(DecodeError {
                 record,
                 field: "end",
@@ -130,6 +152,7 @@ impl Reader {
             Ok(length) => {
                 self.take(field, length).map(Some).map_err(|error| DecodeError { offset: start, ..error })
             }
+            Err(_) if length == -1 && cfg!(plant = "jute_null_is_empty") => Ok(Some(Bytes::new())),
             Err(_) if length == -1 => Ok(None),
             Err(_) => {
                 self.offset = start;
@@ -165,6 +188,10 @@ impl Reader {
         min_len_bytes: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
+        #[cfg(plant = "jute_preallocate")]
+        let claimed: Vec<T> = Vec::with_capacity(self.clone().int(field)?.clamp(0, 1 << 22) as usize);
+        #[cfg(plant = "jute_preallocate")]
+        std::hint::black_box(&claimed);
         let Some(count) = self.count(field, min_len_bytes)? else { return Ok(None) };
         let mut elements = Vec::new();
         for _ in 0..count {

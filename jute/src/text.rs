@@ -1,13 +1,24 @@
 //! Strings on the wire: null, or UTF-8 in a slice of the frame they came in.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
 /// A jute `ustring`: null, or text. Cheap to clone; decoded ones are slices of their frame.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ustring(Option<Bytes>);
+#[derive(Clone, Default)]
+pub struct Ustring(pub(crate) Repr);
+
+/// Static text stands apart so that constants can hold it: [`Bytes`] has a counter inside, `&str` has not.
+#[derive(Clone, Default)]
+pub(crate) enum Repr {
+    #[default]
+    Null,
+    Static(&'static str),
+    Shared(Bytes),
+}
 
 /// Text that can be encoded as a `ustring` without being copied first.
 pub trait Text {
@@ -21,24 +32,24 @@ pub struct Joined<'a>(pub &'a str, pub &'a str);
 
 impl Ustring {
     /// The null string, which is not the empty one.
-    pub const NULL: Self = Self(None);
+    pub const NULL: Self = Self(Repr::Null);
 
     /// Text that lives as long as the program.
     #[must_use]
     pub const fn from_static(text: &'static str) -> Self {
-        Self(Some(Bytes::from_static(text.as_bytes())))
+        Self(Repr::Static(text))
     }
 
     /// Wraps bytes that are UTF-8; `None` if they are not.
     #[must_use]
     pub fn from_utf8(bytes: Bytes) -> Option<Self> {
-        std::str::from_utf8(&bytes).is_ok().then_some(Self(Some(bytes)))
+        std::str::from_utf8(&bytes).is_ok().then_some(Self(Repr::Shared(bytes)))
     }
 
     /// Whether this is the null string.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Repr::Null)
     }
 
     /// The text, if it is not null.
@@ -47,7 +58,11 @@ impl Ustring {
     /// for a path that costs nanoseconds.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
-        self.0.as_deref().and_then(|bytes| std::str::from_utf8(bytes).ok())
+        match &self.0 {
+            Repr::Null => None,
+            Repr::Static(text) => Some(text),
+            Repr::Shared(bytes) => std::str::from_utf8(bytes).ok(),
+        }
     }
 
     /// The text; null reads as empty.
@@ -58,8 +73,48 @@ impl Ustring {
 
     /// The bytes, if the string is not null.
     #[must_use]
-    pub fn as_bytes(&self) -> Option<&Bytes> {
-        self.0.as_ref()
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Repr::Null => None,
+            Repr::Static(text) => Some(text.as_bytes()),
+            Repr::Shared(bytes) => Some(bytes),
+        }
+    }
+
+    /// The bytes as a slice of the frame they came in, if the string is not null. Copies nothing.
+    #[must_use]
+    pub fn to_bytes(&self) -> Option<Bytes> {
+        match &self.0 {
+            Repr::Null => None,
+            Repr::Static(text) => Some(Bytes::from_static(text.as_bytes())),
+            Repr::Shared(bytes) => Some(bytes.clone()),
+        }
+    }
+}
+
+impl PartialEq for Ustring {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Ustring {}
+
+impl PartialOrd for Ustring {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Ustring {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(&other.as_bytes())
+    }
+}
+
+impl Hash for Ustring {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
     }
 }
 
@@ -80,13 +135,13 @@ impl fmt::Display for Ustring {
 
 impl From<&str> for Ustring {
     fn from(text: &str) -> Self {
-        Self(Some(Bytes::copy_from_slice(text.as_bytes())))
+        Self(Repr::Shared(Bytes::copy_from_slice(text.as_bytes())))
     }
 }
 
 impl From<String> for Ustring {
     fn from(text: String) -> Self {
-        Self(Some(Bytes::from(text)))
+        Self(Repr::Shared(Bytes::from(text)))
     }
 }
 

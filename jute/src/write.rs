@@ -1,6 +1,7 @@
 //! Building frames: small fields are copied into one buffer, large values travel beside it as segments of their own.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::IoSlice;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -27,7 +28,7 @@ impl Encode for () {
 /// Encoded bytes: one buffer, and the values of at least [`spill`](Writer::with_spill) bytes spliced into it uncopied.
 ///
 /// It is also the [`Buf`] that a driver writes from, vectored where the transport can.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Writer {
     tail: BytesMut,
     /// Value, and how many bytes of `tail` (counted from `consumed`) stand before it.
@@ -36,6 +37,13 @@ pub struct Writer {
     consumed: u64,
     spliced_len: usize,
     spill: usize,
+}
+
+/// Without the bytes: frames carry passwords.
+impl fmt::Debug for Writer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Writer").field("len", &self.len()).field("spliced_len", &self.spliced_len).finish()
+    }
 }
 
 /// An open frame: where its length goes.
