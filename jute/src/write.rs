@@ -199,6 +199,14 @@ impl Writer {
         }
     }
 
+    /// Overwrites the last bytes of the copied part: a flag at the end of a record.
+    pub fn patch_end(&mut self, bytes: &[u8]) {
+        let start = self.tail.len().checked_sub(bytes.len());
+        if let Some(slot) = start.and_then(|start| self.tail.get_mut(start..)) {
+            slot.copy_from_slice(bytes);
+        }
+    }
+
     /// Appends all of `other`.
     pub fn append(&mut self, other: Self) {
         let shift = self.consumed + self.tail.len() as u64;

@@ -9,7 +9,8 @@ use super::link::{Attempt, Connection, Inbound, Link, Restore};
 use super::servers::Verdict;
 use super::watches::List;
 use super::{
-    Action, Address, ConnId, Credentials, DialId, End, Established, Event, Life, Loss, Server, Session, Violation,
+    Action, Address, ConnId, Credentials, DialId, End, Established, Event, Life, Loss, Server, Session,
+    Violation,
 };
 use crate::jute::{ConnectRequest, ConnectResponse, Encode, Reader, Writer, Xid};
 use crate::limits;
@@ -81,7 +82,9 @@ impl<T> Session<T> {
     fn attempt_budget(&self) -> Duration {
         let hosts = u32::try_from(self.servers.len()).unwrap_or(u32::MAX).max(1);
         match &self.life {
-            Life::Established(established) => (established.timeout / 3 / hosts).max(limits::CONNECT_ATTEMPT_MIN),
+            Life::Established(established) => {
+                (established.timeout / 3 / hosts).max(limits::CONNECT_ATTEMPT_MIN)
+            }
             Life::New | Life::Ended(_) => (self.config.timeout / hosts).max(limits::CONNECT_ATTEMPT_MIN),
         }
     }
@@ -149,7 +152,9 @@ impl<T> Session<T> {
 
     /// Input while the handshake is out. True if more input may be worked on.
     pub(super) fn handshake_input(&mut self, now: Instant, input: &mut BytesMut) -> bool {
-        let Some(length) = input.first_chunk::<4>().map(|bytes| i32::from_be_bytes(*bytes)) else { return false };
+        let Some(length) = input.first_chunk::<4>().map(|bytes| i32::from_be_bytes(*bytes)) else {
+            return false;
+        };
         let len = match usize::try_from(length) {
             Ok(len) if len <= ANSWER_LEN_BYTES => len,
             _ => {
@@ -219,8 +224,10 @@ impl<T> Session<T> {
             return;
         };
         let read_only = response.read_only.unwrap_or(false);
-        let credentials =
-            Credentials { session_id: response.session_id, password: response.passwd.clone().unwrap_or_default() };
+        let credentials = Credentials {
+            session_id: response.session_id,
+            password: response.passwd.clone().unwrap_or_default(),
+        };
         let session_id = credentials.session_id;
         let known_elsewhere = matches!(&self.life, Life::Established(known) if !known.provisional);
         self.life = Life::Established(Established {
@@ -267,4 +274,3 @@ impl<T> Session<T> {
         self.pump(now);
     }
 }
-

@@ -42,7 +42,10 @@ impl<T> Session<T> {
             return self.end(End::Expired);
         }
         // All clients of a server that died come back at once; a short pause drawn by each spreads them.
-        let pause = self.servers.backoff(self.timeout(), &mut self.chance).max(self.chance.up_to(limits::REJOIN_SPREAD));
+        let pause = self
+            .servers
+            .backoff(self.timeout(), &mut self.chance)
+            .max(self.chance.up_to(limits::REJOIN_SPREAD));
         self.link = Link::Down { retry_at: Some(now + pause) };
     }
 
@@ -78,7 +81,9 @@ impl<T> Session<T> {
             }
         }
         let actions = &mut self.actions;
-        self.watches.end(&Notice::Ended(end), |watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
+        self.watches.end(&Notice::Ended(end), |watcher, notice| {
+            actions.push_back(Action::Notify { watcher, notice })
+        });
         self.life = Life::Ended(end);
         self.actions.push_back(Action::Event(Event::Ended(end)));
     }

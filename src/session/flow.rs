@@ -10,8 +10,8 @@ use super::queue::{Batch, Committed, Entry, Owner, Waiting, take_waiting};
 use super::watches::{Arming, Flag, LISTS, List, WatchTable};
 use super::{Action, Cause, Fate, Rejected, Request, RequestError, RequestId, Session};
 use crate::jute::{
-    AuthPacket, Encode, ErrorCode, OpCode, RemoveWatchesRequest, RequestHeader, SetWatches, SetWatches2, Ustring,
-    WatcherType, Writer, Xid,
+    AuthPacket, Encode, ErrorCode, OpCode, RemoveWatchesRequest, RequestHeader, SetWatches, SetWatches2,
+    Ustring, WatcherType, Writer, Xid,
 };
 use crate::limits;
 
@@ -26,7 +26,8 @@ impl<T> Session<T> {
             return Err(Rejected { token, error: RequestError { cause, fate: Fate::NotSent } });
         }
         let id = RequestId(self.next_id());
-        let arming = request.watch.map(|wish| Box::new(Arming { kind: wish.kind, path: Arc::from(wish.path) }));
+        let arming =
+            request.watch.map(|wish| Box::new(Arming { kind: wish.kind, path: Arc::from(wish.path) }));
         let limit = self.config.outbound_frame_len_bytes;
         let mut entry =
             Entry { owner: Owner::Caller(token), deadline: request.deadline, places: request.places, arming };
@@ -42,7 +43,14 @@ impl<T> Session<T> {
                     }
                     connection.xid = xid;
                     connection.enqueued += len;
-                    connection.pending.push_back(Committed { id, xid, op: request.op, start, at: now, entry });
+                    connection.pending.push_back(Committed {
+                        id,
+                        xid,
+                        op: request.op,
+                        start,
+                        at: now,
+                        entry,
+                    });
                     None
                 }
                 Err(len) => entry.bury().map(|token| (token, len)),
@@ -168,20 +176,27 @@ impl<T> Session<T> {
         if let Ok(len) = write_frame(&mut connection.out, xid, op, body, usize::MAX) {
             connection.xid = xid;
             connection.enqueued += len;
-            connection.pending.push_back(Committed { id, xid, op, start, at: now, entry: Entry::internal(owner) });
+            connection.pending.push_back(Committed {
+                id,
+                xid,
+                op,
+                start,
+                at: now,
+                entry: Entry::internal(owner),
+            });
         }
     }
 
     /// Sends the next `SetWatches` once the last has left the buffer. True if it did something.
     fn restore_step(&mut self, now: Instant) -> bool {
         let Link::Up(connection) = &mut self.link else { return false };
-        let Some(restore) = &mut connection.restore else { return false };
         if connection.alone || connection.backlog() >= limits::BATCH_LEN_BYTES as u64 {
             return false;
         }
+        let Some(restore) = &mut connection.restore else { return false };
         let ability = self.abilities.of(&connection.server, connection.address, OpCode::SET_WATCHES2);
         let allowed = if ability == Ability::Refuses { 3 } else { LISTS.len() };
-        let (batch, next) = next_batch(&self.watches, restore.list, restore.after.as_ref(), allowed);
+        let (batch, next) = next_batch(&self.watches, restore.list, restore.after.clone(), allowed);
         let lasting = batch.paths.iter().any(|(list, _)| !list.is_one_shot());
         if lasting && ability == Ability::Untried && !connection.pending.is_empty() {
             return false;
@@ -279,7 +294,10 @@ fn open_road<'a, T>(
 ) -> Option<&'a mut Connection<T>> {
     match link {
         Link::Up(connection)
-            if waiting.is_empty() && connection.restore.is_none() && !connection.alone && answers(connection) =>
+            if waiting.is_empty()
+                && connection.restore.is_none()
+                && !connection.alone
+                && answers(connection) =>
         {
             Some(connection)
         }
@@ -289,7 +307,13 @@ fn open_road<'a, T>(
 
 /// Writes a whole frame and returns its length on the wire; takes it back and returns the payload's length if that is
 /// over the limit.
-fn write_frame(out: &mut Writer, xid: Xid, op: OpCode, body: &dyn Encode, limit: usize) -> Result<u64, usize> {
+fn write_frame(
+    out: &mut Writer,
+    xid: Xid,
+    op: OpCode,
+    body: &dyn Encode,
+    limit: usize,
+) -> Result<u64, usize> {
     let frame = out.frame();
     RequestHeader { xid, op }.encode(out);
     body.encode(out);
@@ -315,19 +339,24 @@ type Cursor = (List, Option<Arc<str>>);
 
 /// The next batch from the cursor on, at most [`limits::BATCH_LEN_BYTES`] long (a single path may be longer), and where
 /// the one behind it begins.
-fn next_batch(watches: &WatchTable, list: List, after: Option<&Arc<str>>, allowed: usize) -> (Batch, Option<Cursor>) {
+fn next_batch(
+    watches: &WatchTable,
+    list: List,
+    mut after: Option<Arc<str>>,
+    allowed: usize,
+) -> (Batch, Option<Cursor>) {
     let mut batch = Batch { paths: Vec::new(), last: false };
     let mut len_bytes = HEADER_AND_COUNTS_LEN_BYTES;
-    let mut after = after.cloned();
     for &current in LISTS.iter().take(allowed).skip_while(|&&each| each < list) {
         // An old server refuses a batch with persistent watches whole; the one-shot ones must not go with them.
         if !current.is_one_shot() && batch.paths.first().is_some_and(|(first, _)| first.is_one_shot()) {
             return (batch, Some((current, after)));
         }
-        for path in watches.paths_of(current, after.as_ref()) {
+        for path in watches.paths_of(current, after.clone()) {
             len_bytes += 4 + path.len();
             if len_bytes > limits::BATCH_LEN_BYTES && !batch.paths.is_empty() {
-                let last = batch.paths.iter().rev().find(|(of, _)| *of == current).map(|(_, path)| path.clone());
+                let last =
+                    batch.paths.iter().rev().find(|(of, _)| *of == current).map(|(_, path)| path.clone());
                 return (batch, Some((current, last.or(after))));
             }
             batch.paths.push((current, path.clone()));

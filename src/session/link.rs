@@ -26,7 +26,13 @@ pub(super) enum Link<T> {
     /// A name is being looked up.
     Resolving { dial: DialId, attempt: Attempt },
     /// An address is being dialled.
-    Dialling { conn: ConnId, address: Address, address_until: Instant, rest: VecDeque<Address>, attempt: Attempt },
+    Dialling {
+        conn: ConnId,
+        address: Address,
+        address_until: Instant,
+        rest: VecDeque<Address>,
+        attempt: Attempt,
+    },
     /// ConnectRequest is out, and nothing else may follow it until it is answered: the server answers an expired session
     /// and closes, and bytes it has not read would turn that close into a reset that swallows the answer.
     Handshaking { conn: ConnId, address: Address, out: Writer, enqueued: u64, written: u64, attempt: Attempt },

@@ -294,7 +294,10 @@ impl<T> Session<T> {
     /// The session has ended or is closing, or holds [`limits::CREDENTIALS`] already.
     pub fn add_auth(&mut self, now: Instant, auth: Auth, token: T) -> Result<(), Rejected<T>> {
         if let Some(end) = self.refuses() {
-            return Err(Rejected { token, error: RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent } });
+            return Err(Rejected {
+                token,
+                error: RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent },
+            });
         }
         // Places in the list never change: answers on their way refer to them.
         let index = match self.auth.iter_mut().position(|known| known.auth == auth && known.token.is_none()) {
@@ -342,9 +345,9 @@ impl<T> Session<T> {
         self.servers.replace(servers, &mut self.chance);
         let current = match &self.link {
             Link::Up(connection) => Some(&connection.server),
-            Link::Resolving { attempt, .. } | Link::Dialling { attempt, .. } | Link::Handshaking { attempt, .. } => {
-                Some(&attempt.server)
-            }
+            Link::Resolving { attempt, .. }
+            | Link::Dialling { attempt, .. }
+            | Link::Handshaking { attempt, .. } => Some(&attempt.server),
             Link::Down { .. } => None,
             Link::Off => return,
         };

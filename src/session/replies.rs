@@ -7,10 +7,10 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::link::{Connection, Link};
 use super::queue::{Batch, Committed, Owner};
 use super::watches::Occurrence;
-use super::{Action, Cause, ConnId, End, Event, Fate, LeaseId, Life, Loss, Reply, Session, Violation, WatchKind};
-use crate::jute::{
-    DecodeErrorKind, ErrorCode, MultiHeader, OpCode, Reader, ReplyHeader, WatcherEvent, Xid,
+use super::{
+    Action, Cause, ConnId, End, Event, Fate, LeaseId, Life, Loss, Reply, Session, Violation, WatchKind,
 };
+use crate::jute::{DecodeErrorKind, ErrorCode, MultiHeader, OpCode, Reader, ReplyHeader, WatcherEvent, Xid};
 use crate::limits;
 
 /// Length of the frame's length and of a reply header.
@@ -163,7 +163,8 @@ impl<T> Session<T> {
         let exists = header.err == ErrorCode::OK;
         if let Some(arming) = &entry.arming {
             // `exists` on a missing znode sets a watch; every other error sets none (`ZooKeeper.WatchRegistration`).
-            let missing = arming.kind == WatchKind::Data && op == OpCode::EXISTS && header.err == ErrorCode::NO_NODE;
+            let missing =
+                arming.kind == WatchKind::Data && op == OpCode::EXISTS && header.err == ErrorCode::NO_NODE;
             if exists || missing {
                 let listener = matches!(entry.owner, Owner::Caller(_)).then(|| id.watcher());
                 self.watches.armed(arming, listener, exists);
@@ -227,7 +228,9 @@ impl<T> Session<T> {
     }
 
     fn renewed(&mut self, lease: LeaseId, err: ErrorCode, body: Bytes) {
-        let first = Reader::new(body).record::<MultiHeader>().map_or(ErrorCode::MARSHALLING_ERROR, |header| header.err);
+        let first = Reader::new(body)
+            .record::<MultiHeader>()
+            .map_or(ErrorCode::MARSHALLING_ERROR, |header| header.err);
         let code = if err == ErrorCode::OK { first } else { err };
         if code != ErrorCode::OK && is_from_quorum(code) {
             self.leases.release(lease);
@@ -241,7 +244,8 @@ impl<T> Session<T> {
         if index.is_none() {
             self.stats.ignored_replies += 1;
         }
-        let token = index.and_then(|index| self.auth.get_mut(index)).and_then(|credential| credential.token.take());
+        let token =
+            index.and_then(|index| self.auth.get_mut(index)).and_then(|credential| credential.token.take());
         match (token, err) {
             (Some(token), ErrorCode::OK) => {
                 let outcome = Ok(Reply { zxid: 0, body: Bytes::new() });
@@ -299,7 +303,9 @@ impl<T> Session<T> {
     pub fn handle_written(&mut self, now: Instant, conn: ConnId, len_bytes: usize) {
         self.run_timers(now);
         match &mut self.link {
-            Link::Handshaking { conn: current, written, .. } if *current == conn => *written += len_bytes as u64,
+            Link::Handshaking { conn: current, written, .. } if *current == conn => {
+                *written += len_bytes as u64
+            }
             Link::Up(connection) if connection.conn == conn => {
                 connection.written += len_bytes as u64;
                 connection.wrote = now;

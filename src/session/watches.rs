@@ -252,8 +252,8 @@ impl WatchTable {
     }
 
     /// Paths of one list behind `after`, in order.
-    pub(super) fn paths_of(&self, list: List, after: Option<&Arc<str>>) -> impl Iterator<Item = &Arc<str>> {
-        let start = after.map_or(Bound::Unbounded, |path| Bound::Excluded(path.clone()));
+    pub(super) fn paths_of(&self, list: List, after: Option<Arc<str>>) -> impl Iterator<Item = &Arc<str>> {
+        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.paths.range::<Arc<str>, _>((start, Bound::Unbounded));
         range.filter(move |(_, entry)| !entry.list(list).is_empty()).map(|(path, _)| path)
     }
@@ -279,7 +279,11 @@ impl WatchTable {
     }
 
     /// Tells the watchers of these paths that events may be missing; one-shot ones end with it.
-    pub(super) fn gap_paths(&mut self, paths: &[(List, Arc<str>)], mut notify: impl FnMut(WatcherId, Notice)) {
+    pub(super) fn gap_paths(
+        &mut self,
+        paths: &[(List, Arc<str>)],
+        mut notify: impl FnMut(WatcherId, Notice),
+    ) {
         for (list, path) in paths {
             let Some(entry) = self.paths.get_mut(path) else { continue };
             if list.is_one_shot() {
