@@ -108,7 +108,11 @@ impl<T> Session<T> {
         }
         let Link::Up(connection) = &mut self.link else { return };
         let found = connection.pending.iter_mut().find(|committed| committed.id == request);
-        if let Some(token) = found.and_then(|committed| committed.entry.bury()) {
+        let buried = found.and_then(|committed| committed.entry.bury());
+        if cfg!(plant = "session_no_tombstone") {
+            connection.pending.retain(|committed| committed.id != request);
+        }
+        if let Some(token) = buried {
             self.complete(token, Cause::Cancelled, Fate::Unknown);
         }
     }
@@ -152,7 +156,7 @@ impl<T> Session<T> {
             }
             return true;
         }
-        connection.alone = ability == Ability::Untried;
+        connection.alone = ability == Ability::Untried && !cfg!(plant = "session_probe_in_company");
         let xid = connection.xid.next();
         waiting.frame.patch(4, xid.0);
         if let Some(arming) = &waiting.entry.arming {
@@ -207,11 +211,10 @@ impl<T> Session<T> {
             Some((list, after)) => (restore.list, restore.after) = (list, after),
             None => connection.restore = None,
         }
-        if ability == Ability::Refuses && batch.last {
+        if batch.paths.is_empty() {
+            // Nothing to re-arm, or nothing that this server can: then no answer will come to tell of the gap.
             let actions = &mut self.actions;
             self.watches.gap_lasting(|watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
-        }
-        if batch.paths.is_empty() {
             return true;
         }
         for (list, path) in &batch.paths {
@@ -329,6 +332,7 @@ fn write_frame(
 fn set_watch_flag(frame: &mut Writer, flag: Flag) {
     match flag {
         Flag::Keep => {}
+        Flag::Clear if cfg!(plant = "session_modes_overwritten") => {}
         Flag::Clear => frame.patch_end(&[0]),
         Flag::Mode(mode) => frame.patch_end(&mode.code().to_be_bytes()),
     }

@@ -151,7 +151,9 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return Err(Violation::Unsolicited) };
         match connection.pending.front() {
             None => Err(Violation::Unsolicited),
-            Some(front) if front.xid != header.xid => Err(Violation::OutOfOrder),
+            Some(front) if front.xid != header.xid && !cfg!(plant = "session_order_unchecked") => {
+                Err(Violation::OutOfOrder)
+            }
             Some(_) => connection.pending.pop_front().ok_or(Violation::Unsolicited),
         }
     }
@@ -193,7 +195,9 @@ impl<T> Session<T> {
     fn learn(&mut self, header: &ReplyHeader, committed: &Committed<T>) {
         // Not from the answers to SetWatches: if the connection goes between two batches, the watches of the second must
         // still be compared with what was seen before the first.
-        if header.zxid > 0 && !matches!(committed.entry.owner, Owner::Restore(_)) {
+        let restores =
+            matches!(committed.entry.owner, Owner::Restore(_)) && !cfg!(plant = "session_zxid_from_batches");
+        if header.zxid > 0 && !restores {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }
         let Link::Up(connection) = &mut self.link else { return };
@@ -203,7 +207,8 @@ impl<T> Session<T> {
             let answers = header.err != ErrorCode::UNIMPLEMENTED || header.zxid != -1;
             self.abilities.learn(&connection.server, connection.address, committed.op, answers);
         }
-        if committed.op.is_write() && header.zxid > 0 && is_from_quorum(header.err) {
+        let is_write = committed.op.is_write() || cfg!(plant = "session_lease_from_reads");
+        if is_write && header.zxid > 0 && is_from_quorum(header.err) {
             let timeout = self.timeout();
             self.leases.proved(committed.at, timeout);
         }
@@ -268,6 +273,9 @@ impl<T> Session<T> {
             }
             Err(_) => return Err(Violation::Malformed),
         };
+        if cfg!(plant = "session_zxid_from_events") {
+            self.last_zxid = self.last_zxid.max(zxid);
+        }
         let occurrence = Occurrence { event_type: event.event_type, path: event.path, zxid };
         let actions = &mut self.actions;
         let heard = self.watches.dispatch(&occurrence, |watcher, notice| {
@@ -321,7 +329,7 @@ impl<T> Session<T> {
 impl<T> Connection<T> {
     /// Whether any byte of this request left.
     pub(super) fn was_sent(&self, committed: &Committed<T>) -> bool {
-        committed.start < self.written
+        committed.start < self.written && !cfg!(plant = "session_fate_guessed")
     }
 }
 

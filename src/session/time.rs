@@ -33,8 +33,15 @@ impl<T> Session<T> {
     }
 
     pub(super) fn run_timers(&mut self, now: Instant) {
-        self.run_timers_but_silence(now);
-        self.check_silence(now);
+        // One verdict may make another due at once: silence drops the connection, and that may have been the last
+        // contact within the horizon. Each step of such a chain happens once.
+        for _ in 0..LONGEST_CHAIN {
+            if self.poll_timeout().is_none_or(|at| at > now) {
+                return;
+            }
+            self.run_timers_but_silence(now);
+            self.check_silence(now);
+        }
     }
 
     /// For facts that may themselves be the sign of life whose absence would be the verdict.
@@ -127,6 +134,9 @@ impl<T> Session<T> {
         self.no_deadline_before = earliest.map(|at| at.max(now + limits::DEADLINE_GRAIN));
     }
 }
+
+/// Silence, contact lost, next attempt, and one to spare.
+const LONGEST_CHAIN: usize = 4;
 
 fn contact_horizon(timeout: Duration) -> Duration {
     timeout * 4 / 3
