@@ -79,7 +79,7 @@ fn requests_handshakes_and_notifications_need_no_op() {
         frame.get("note").is_none()
             && (frame["dir"] == "request" || frame["op"] == "connect" || frame["op"] == "notification")
     };
-    for (dir, count) in [("request", 325), ("response", 95)] {
+    for (dir, count) in [("request", 329), ("response", 95)] {
         let frames: Vec<&Json> =
             golden.iter().filter(by_itself).filter(|frame| frame["dir"] == dir).collect();
         assert_eq!(frames.len(), count);
