@@ -68,3 +68,39 @@ impl<T: Encode> Encoder<&T> for FrameCodec {
         Encoder::<Bytes>::encode(self, payload.into_bytes(), buffer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{DecodeErrorKind, SyncRequest};
+
+    fn kind(error: &CodecError) -> Option<DecodeErrorKind> {
+        match error {
+            CodecError::Frame(error) => Some(error.kind),
+            CodecError::Io(_) => None,
+        }
+    }
+
+    #[test]
+    fn what_goes_in_comes_out() {
+        let (mut codec, mut buffer) = (FrameCodec::new(8), BytesMut::new());
+        codec.encode(Bytes::from_static(b"12345678"), &mut buffer).unwrap();
+        codec.encode(&SyncRequest { path: "/abc" }, &mut buffer).unwrap();
+        buffer.put_slice(&[0, 0]);
+        assert_eq!(codec.decode(&mut buffer).unwrap().unwrap(), "12345678");
+        assert_eq!(codec.decode(&mut buffer).unwrap().unwrap(), &b"\0\0\0\x04/abc"[..]);
+        assert!(codec.decode(&mut buffer).unwrap().is_none());
+        assert!(matches!(codec.decode_eof(&mut buffer), Err(CodecError::Io(_))), "it ended inside a frame");
+    }
+
+    #[test]
+    fn both_ways_are_limited() {
+        let (mut codec, mut buffer) = (FrameCodec::new(8), BytesMut::new());
+        let error = codec.encode(Bytes::from_static(b"123456789"), &mut buffer).unwrap_err();
+        assert_eq!(kind(&error), Some(DecodeErrorKind::BadFrame { length: 9, limit: 8 }));
+        assert!(buffer.is_empty());
+        buffer.put_i32(9);
+        let error = codec.decode(&mut buffer).unwrap_err();
+        assert_eq!(kind(&error), Some(DecodeErrorKind::BadFrame { length: 9, limit: 8 }));
+    }
+}

