@@ -247,6 +247,7 @@ code_fields! { AddWatchMode CreateMode ErrorCode EventType KeeperState OpCode Pe
 /// - `struct Name { field: Type = "juteName", .. }` is the plain form.
 /// - `struct Name<S> { path: S = "path", .. }` is a request whose first field is a path: it encodes from any [`Text`](crate::Text) and
 ///   decodes to [`Ustring`].
+/// - `struct Name<S> { zxid: i64 = "juteName"; lists = "juteName", .. }` is a request of lists of paths, with the same freedom.
 /// - `secret struct` keeps the content of its buffers out of `Debug`.
 /// - `struct Name as "JuteName"`, where jute's name is not Rust's.
 macro_rules! record {
@@ -289,6 +290,31 @@ macro_rules! record {
         }
 
         record!(@decode $name [$($jute_name)?] { $path: $crate::Ustring = $path_jute, $($field: $type = $jute,)* });
+    };
+
+    ($(#[$doc:meta])* struct $name:ident<S> {
+        $(#[$head_doc:meta])* $head:ident: i64 = $head_jute:literal;
+        $($(#[$list_doc:meta])* $list:ident = $list_jute:literal,)*
+    }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq)]
+        pub struct $name<S = $crate::Ustring> {
+            $(#[$head_doc])*
+            pub $head: i64,
+            $($(#[$list_doc])* pub $list: Option<Vec<S>>,)*
+        }
+
+        impl<S: $crate::Text> $crate::Encode for $name<S> {
+            fn encode(&self, out: &mut $crate::Writer) {
+                out.long(self.$head);
+                $(out.vector(self.$list.as_deref(), |out, path| out.ustring(path));)*
+            }
+        }
+
+        record!(@decode $name [] {
+            $head: i64 = $head_jute,
+            $($list: Option<Vec<$crate::Ustring>> = $list_jute,)*
+        });
     };
 
     (@plain [$(#[$attribute:meta])*] $name:ident $jute_name:tt {

@@ -1,10 +1,4 @@
-//! The ZooKeeper wire format: bytes to records and back.
-//!
-//! This crate knows the jute encoding, every record of the client protocol and the four-byte framing. It does not know
-//! time, sockets, sessions or policy: what a frame means is somebody else's question.
-//!
-//! A [`Reader`] is a checked cursor over one frame, a [`Writer`] builds frames and back-patches their lengths.
-//! [`Encode`] and [`Decode`] tie records to the two.
+#![doc = include_str!("../README.md")]
 
 mod code;
 #[cfg(feature = "codec")]

@@ -24,11 +24,12 @@ const BASE: usize = 1024;
 type Measure = fn() -> usize;
 
 fn main() {
-    let measures: [(&str, Measure); 4] = [
+    let measures: [(&str, Measure); 5] = [
         ("golden frames with hostile numbers", hostile_golden),
         ("claimed counts", claimed_counts),
         ("the densest honest frames", dense),
         ("frame lengths", frame_lengths),
+        ("borrowed requests, encoded", borrowed_requests),
     ];
     for (name, measure) in measures {
         println!("{name}: {} measured, none over the bound", measure());
@@ -133,4 +134,27 @@ fn frame_lengths() -> usize {
         assert!(!matches!(split, Ok(Some(_))));
     }
     lengths.len()
+}
+
+/// A request encodes from borrowed parts into a warm writer without allocating at all.
+fn borrowed_requests() -> usize {
+    const COUNT: usize = 100;
+    let mut out = Writer::with_spill(1 << 14);
+    let warm = out.frame();
+    out.raw(&[0; 1 << 16]);
+    out.abandon(warm);
+    let data = Bytes::from_static(&[1; 100]);
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    for _ in 0..COUNT {
+        let frame = out.frame();
+        RequestHeader { xid: Xid(1), op: OpCode::CREATE }.encode(&mut out);
+        let (data, acl) = (Some(data.clone()), Some(Acl::CREATOR_ALL.into()));
+        CreateRequest { path: Joined("/chroot", "/path"), data, acl, flags: CreateMode::EPHEMERAL }
+            .encode(&mut out);
+        GetDataRequest { path: "/path", watch: true }.encode(&mut out);
+        out.close(frame);
+    }
+    assert_eq!(ALLOCATOR.peak_usage(), before, "encoding allocated");
+    COUNT
 }

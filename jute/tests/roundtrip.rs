@@ -286,6 +286,11 @@ fn requests_encode_the_same_from_any_text() {
         let owned = encoded(&GetDataRequest { path: Ustring::from(whole.clone()), watch: true });
         prop_assert_eq!(&encoded(&GetDataRequest { path: &whole[..], watch: true }), &owned);
         prop_assert_eq!(encoded(&GetDataRequest { path: Joined(&chroot, &path), watch: true }), owned);
+        let owned = SetWatches { data_watches: Some(vec![Ustring::from(whole)]), ..SetWatches::default() };
+        let data_watches = Some(vec![Joined(&chroot, &path)]);
+        let borrowed =
+            SetWatches { relative_zxid: 0, data_watches, exist_watches: None, child_watches: None };
+        prop_assert_eq!(encoded(&borrowed), encoded(&owned));
         Ok(())
     });
 }

@@ -16,24 +16,8 @@ use crate::frame_text::{Direction, FrameText, Op};
 use crate::json::{hex, object};
 
 /// Print frames as JSON, one object a line, with the protocol's own field names
-///
-/// A frame is its payload in hex, without the four length bytes; white space between digits does not matter. Frames are
-/// arguments or, without any, lines on standard input. A frame may say itself what it is: `response getData 0000..`.
-///
-/// A request or reply prints as {"header": .., "body": ..}, a handshake as {"body": ..}. Buffers are hex, null is null, a multi is
-/// {"ops": [{"header": .., "record": ..}], "end": ..}, a body without a record is {"raw": "<hex>"}. Bytes behind the body are added as
-/// "trailing".
-///
-/// A reply does not say what it answers. Without --op, handshakes, notifications, pings and auth replies are recognised; the body
-/// of another reply is printed raw.
-///
-/// A frame that does not decode prints {"error": .., "frame": <its number>} on standard error, with the record, field and byte
-/// offset where it went wrong; the others are printed all the same. The exit code is then 1, as it is when there is no frame.
-///
-/// Passwords, tokens and auth data are printed as they are in the frame: whoever holds the frame holds them already. Mind
-/// where the output goes.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(long_about = LONG_ABOUT)]
 pub(crate) struct Decode {
     /// Who sent the frames; frames that say so themselves go before it
     #[arg(long, value_enum)]
@@ -190,3 +174,22 @@ fn report(frame: Option<usize>, failure: &Failure) {
     // The exit code still tells when stderr is closed.
     let _ = writeln!(io::stderr(), "{}", Json::Object(json));
 }
+
+const LONG_ABOUT: &str = "\
+Print frames as JSON, one object a line, with the protocol's own field names
+
+A frame is its payload in hex, without the four length bytes; white space between digits does not matter. Frames are
+arguments or, without any, lines on standard input. A frame may say itself what it is: `response getData 0000..`.
+
+A request or reply prints as {\"header\": .., \"body\": ..}, a handshake as {\"body\": ..}. Buffers are hex, null is null, a multi is
+{\"ops\": [{\"header\": .., \"record\": ..}], \"end\": ..}, a body without a record is {\"raw\": \"<hex>\"}. Bytes behind the body are added as
+\"trailing\".
+
+A reply does not say what it answers. Without --op, handshakes, notifications, pings and auth replies are recognised; the body
+of another reply is printed raw.
+
+A frame that does not decode prints {\"error\": .., \"frame\": <its number>} on standard error, with the record, field and byte
+offset where it went wrong; the others are printed all the same. The exit code is then 1, as it is when there is no frame.
+
+Passwords, tokens and auth data are printed as they are in the frame: whoever holds the frame holds them already. Mind
+where the output goes.";

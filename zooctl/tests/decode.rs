@@ -201,3 +201,24 @@ fn help_says_that_passwords_are_printed() {
     let help = String::from_utf8(output.stdout).unwrap();
     assert!(help.contains("Passwords, tokens and auth data are printed"), "{help}");
 }
+
+/// What the README shows is what happens.
+#[test]
+fn the_examples_of_the_readme() {
+    let readme = include_str!("../README.md");
+    let block = readme.split("```console\n").nth(1).unwrap().split("```").next().unwrap();
+    let mut checked = 0;
+    for example in block.split("$ zooctl decode ").skip(1) {
+        let (command, shown) = example.split_once('\n').unwrap();
+        // A quoted argument stands between every other pair of quotes.
+        let arguments: Vec<&str> = command
+            .split('\'')
+            .enumerate()
+            .flat_map(|(at, part)| if at % 2 == 1 { vec![part] } else { part.split_whitespace().collect() })
+            .collect();
+        let output = decode(&arguments, "");
+        assert_eq!(String::from_utf8([output.stdout, output.stderr].concat()).unwrap(), shown);
+        checked += 1;
+    }
+    assert_eq!(checked, 4);
+}

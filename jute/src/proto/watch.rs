@@ -47,32 +47,32 @@ record! {
 
 record! {
     /// Re-arms one-shot watches after a reconnect. The answer has no body.
-    struct SetWatches {
+    struct SetWatches<S> {
         /// The last zxid the client had seen: what changed since fires at once.
-        relative_zxid: i64 = "relativeZxid",
+        relative_zxid: i64 = "relativeZxid";
         /// Paths watched by getData, or by exists on a znode that was there.
-        data_watches: Option<Vec<Ustring>> = "dataWatches",
+        data_watches = "dataWatches",
         /// Paths watched by exists that were not there.
-        exist_watches: Option<Vec<Ustring>> = "existWatches",
+        exist_watches = "existWatches",
         /// Paths watched by getChildren.
-        child_watches: Option<Vec<Ustring>> = "childWatches",
+        child_watches = "childWatches",
     }
 }
 
 record! {
     /// Re-arms watches of all kinds after a reconnect (3.6.0). The answer has no body.
-    struct SetWatches2 {
+    struct SetWatches2<S> {
         /// The last zxid the client had seen: what changed since fires at once.
-        relative_zxid: i64 = "relativeZxid",
+        relative_zxid: i64 = "relativeZxid";
         /// Paths watched by getData, or by exists on a znode that was there.
-        data_watches: Option<Vec<Ustring>> = "dataWatches",
+        data_watches = "dataWatches",
         /// Paths watched by exists that were not there.
-        exist_watches: Option<Vec<Ustring>> = "existWatches",
+        exist_watches = "existWatches",
         /// Paths watched by getChildren.
-        child_watches: Option<Vec<Ustring>> = "childWatches",
+        child_watches = "childWatches",
         /// Paths of persistent watches; these do not catch up.
-        persistent_watches: Option<Vec<Ustring>> = "persistentWatches",
+        persistent_watches = "persistentWatches",
         /// Paths of persistent recursive watches; these do not catch up.
-        persistent_recursive_watches: Option<Vec<Ustring>> = "persistentRecursiveWatches",
+        persistent_recursive_watches = "persistentRecursiveWatches",
     }
 }
