@@ -92,3 +92,18 @@ pub const CREDENTIALS: usize = 64;
 
 /// Deadlines of requests are looked at no more often than this, however many there are.
 pub const DEADLINE_GRAIN: Duration = Duration::from_millis(1);
+
+/// What a read buffer is made for. Replies are slices of it.
+pub const READ_LEN_BYTES: usize = 64 << 10;
+
+/// A read buffer with less room than this is replaced.
+pub const READ_SPARE_LEN_BYTES: usize = 8 << 10;
+
+/// Values below this are copied out of the read buffer: a slice of a hundred bytes would keep all of it alive.
+pub const COPIED_VALUE_LEN_BYTES: usize = 4 << 10;
+
+/// Pieces handed to one vectored write.
+pub const WRITE_SEGMENTS: usize = 16;
+
+/// How long `connect` waits for the first session.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,0 +1,186 @@
+//! Who may do what, and who one is.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::engine::private::Described;
+use super::engine::{Answer, Call, check_path};
+use super::{Client, Error, under};
+use crate::jute::{
+    Acl, ClientInfo, Encode, GetAclRequest, GetAclResponse, OpCode, SetAclRequest, SetAclResponse, Stat,
+    WhoAmIResponse,
+};
+use crate::session::{Auth, Cause, End, Fate, RequestError};
+
+/// Reads an ACL. Yields `(Vec<Acl>, Stat)`.
+#[derive(Debug)]
+pub struct GetAcl<'a>(Cow<'a, str>);
+
+/// Replaces an ACL. Yields the `Stat`.
+#[derive(Debug)]
+pub struct SetAcl<'a> {
+    path: Cow<'a, str>,
+    acl: Cow<'static, [Acl]>,
+    version: i32,
+}
+
+/// Asks who one is. Yields the ids of this connection.
+#[derive(Debug)]
+pub struct WhoAmI;
+
+impl Client {
+    /// Reads a znode's ACL. Without the permission to administer, digests are masked.
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`, and what any request may meet.
+    pub fn acl<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, GetAcl<'a>> {
+        Call::new(self, GetAcl(path.into()))
+    }
+
+    /// Replaces a znode's ACL; see [`version`](Call::<SetAcl>::version). Its children keep theirs.
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`, `BadVersion`, `InvalidACL`, and what any request may meet.
+    pub fn set_acl<'a>(
+        &'a self,
+        path: impl Into<Cow<'a, str>>,
+        acl: impl Into<Cow<'static, [Acl]>>,
+    ) -> Call<'a, SetAcl<'a>> {
+        Call::new(self, SetAcl { path: path.into(), acl: acl.into(), version: -1 })
+    }
+
+    /// The ids of this connection: its address, and what it has authenticated as. (3.7)
+    ///
+    /// # Errors
+    /// `Unimplemented` on older servers, and what any request may meet.
+    pub fn who_am_i(&self) -> Call<'_, WhoAmI> {
+        Call::new(self, WhoAmI)
+    }
+
+    /// Presents credentials, now and on every later connection and session, ahead of everything else. Yields the
+    /// server's verdict.
+    ///
+    /// Cancel safe in the sense that the credentials stay, and go on being presented, if the future is dropped.
+    ///
+    /// # Errors
+    /// `AuthFailed`, with which the session ends.
+    pub async fn add_auth(&self, scheme: &str, auth: impl Into<Bytes>) -> Result<(), Error> {
+        let auth = Auth { scheme: scheme.to_owned(), auth: auth.into() };
+        let (sender, receiver) = oneshot::channel();
+        let submitted = self.hub.with_session(|core, now| {
+            if let Some(end) = core.refuses(self.pinned) {
+                return Err(RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent });
+            }
+            core.session.add_auth(now, auth.clone(), sender).map_err(|rejected| rejected.error)?;
+            if !core.auth.contains(&auth) {
+                core.auth.push(auth);
+            }
+            Ok(())
+        });
+        let gone = RequestError { cause: Cause::SessionEnded(End::ClosedUnconfirmed), fate: Fate::Unknown };
+        let outcome = match submitted {
+            Ok(()) => receiver.await.unwrap_or(Err(gone)),
+            Err(error) => Err(error),
+        };
+        outcome.map(|_| ()).map_err(|error| Error::new(error).at(OpCode::AUTH, ""))
+    }
+}
+
+impl<'a> Call<'a, SetAcl<'a>> {
+    /// Only if the ACL has this version (`Stat.aversion`).
+    pub fn version(self, version: i32) -> Call<'a, SetAcl<'a>> {
+        self.map(|set| SetAcl { version, ..set })
+    }
+}
+
+impl Described for GetAcl<'_> {
+    type Output = (Vec<Acl>, Stat);
+
+    fn op(&self) -> OpCode {
+        OpCode::GET_ACL
+    }
+
+    fn path(&self) -> &str {
+        &self.0
+    }
+
+    fn is_read(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_path(&self.0)
+    }
+
+    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&GetAclRequest { path: under(chroot, &self.0) })
+    }
+
+    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
+        let GetAclResponse { acl, stat } = answer.record()?;
+        Ok((acl.map(Cow::from).unwrap_or_default().into_owned(), stat))
+    }
+}
+
+impl Described for SetAcl<'_> {
+    type Output = Stat;
+
+    fn op(&self) -> OpCode {
+        OpCode::SET_ACL
+    }
+
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn is_read(&self) -> bool {
+        false
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        check_path(&self.path)
+    }
+
+    fn len_bytes(&self) -> usize {
+        self.path.len() + 64 * (1 + self.acl.len())
+    }
+
+    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        let path = under(chroot, &self.path);
+        use_body(&SetAclRequest { path, acl: Some(self.acl.clone()), version: self.version })
+    }
+
+    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
+        answer.record::<SetAclResponse>().map(|response| response.stat)
+    }
+}
+
+impl Described for WhoAmI {
+    type Output = Vec<ClientInfo>;
+
+    fn op(&self) -> OpCode {
+        OpCode::WHO_AM_I
+    }
+
+    fn path(&self) -> &str {
+        ""
+    }
+
+    fn is_read(&self) -> bool {
+        true
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn with_body<R>(&self, _: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&())
+    }
+
+    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
+        answer.record::<WhoAmIResponse>().map(|response| response.client_info.unwrap_or_default())
+    }
+}

@@ -1,0 +1,413 @@
+//! From an operation to its answer: validated, given a place, submitted, repeated where that is safe, decoded.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::hub::{Hub, Ticket, now};
+use super::watch_buffer::WatchBuffer;
+use super::{Client, Error};
+use crate::jute::{Encode, OpCode};
+use crate::limits;
+use crate::path::PathError;
+use crate::session::{Cause, End, Fate, Outcome, Request, RequestError, WatchKind, WatchWish};
+
+/// One operation of the protocol: what it asks and what its answer means. Sealed: the protocol is not the user's to extend.
+pub trait Operation: private::Described {}
+
+impl<O: private::Described> Operation for O {}
+
+pub(crate) mod private {
+    use super::{Answer, Encode, Error, OpCode, RequestError, WatchKind};
+
+    /// See [`Operation`](super::Operation).
+    #[expect(unnameable_types, reason = "it seals the trait above")]
+    pub trait Described {
+        /// What a success yields.
+        type Output;
+
+        /// The operation code.
+        fn op(&self) -> OpCode;
+
+        /// The path as the caller named it; empty for operations without one.
+        fn path(&self) -> &str;
+
+        /// Whether it changes nothing, so that it may be repeated whatever became of it.
+        fn is_read(&self) -> bool;
+
+        /// What is wrong with the arguments.
+        fn check(&self) -> Result<(), Error>;
+
+        /// Lends the request's record, with `chroot` in front of its paths.
+        fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R;
+
+        /// About how many bytes it takes on the wire.
+        fn len_bytes(&self) -> usize {
+            self.path().len() + 64
+        }
+
+        /// The watch it sets.
+        fn watch(&self) -> Option<WatchKind> {
+            None
+        }
+
+        /// Whether this operation's path is never below a chroot.
+        fn ignores_chroot(&self) -> bool {
+            false
+        }
+
+        /// Turns into an older operation if the server does not know this one. True if it did.
+        fn fall_back(&mut self, error: &RequestError) -> bool {
+            let _ = error;
+            false
+        }
+
+        /// What the answer means.
+        fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error>;
+    }
+}
+
+/// An answer and what it belongs to.
+pub struct Answer<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) hub: &'a Arc<Hub>,
+    pub(super) chroot: &'a str,
+    pub(super) ticket: Ticket,
+    pub(super) listener: Option<Arc<WatchBuffer>>,
+}
+
+/// An operation to be awaited, or [sent](Call::send).
+///
+/// Awaiting it repeats it by itself while it was not sent, and a read even if its answer was lost, until its deadline:
+/// within the session it began under. Dropping the future cancels: a request that still waits never goes out; one that
+/// is on its way is done or not done by the server, and its answer is swallowed.
+#[must_use = "an operation does nothing until it is awaited or sent"]
+#[derive(Debug)]
+pub struct Call<'a, O> {
+    pub(super) client: &'a Client,
+    pub(super) op: O,
+    pub(super) timeout: Option<Duration>,
+}
+
+impl<'a, O: Operation> Call<'a, O> {
+    pub(super) fn new(client: &'a Client, op: O) -> Self {
+        Self { client, op, timeout: None }
+    }
+
+    /// How long it may take in all, waiting for a place and a connection included. The default is the client's.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    pub(super) fn map<P: Operation>(self, change: impl FnOnce(O) -> P) -> Call<'a, P> {
+        Call { client: self.client, op: change(self.op), timeout: self.timeout }
+    }
+
+    /// Puts the request on its way now, and yields a future of its answer: a pipeline. Requests sent one after the other
+    /// go out in that order and are never repeated. After a loss each tells its fate, and what was applied is a prefix of
+    /// what was sent. Dropping the future does not take the request back.
+    ///
+    /// With every place taken it completes with [`Cause::QueueFull`]; [`Client::ready`] waits for one.
+    pub fn send(self) -> Sent<O> {
+        let Self { client, op, timeout } = self;
+        let deadline = now() + timeout.unwrap_or(client.hub.request_timeout);
+        let state = match op.check() {
+            Err(error) => SentState::Failed(Some(error)),
+            Ok(()) => match client.hub.places.try_acquire_many(limits::places(op.len_bytes())) {
+                Ok(permit) => {
+                    permit.forget();
+                    match submit(client, client.pinned, &op, deadline, true) {
+                        Ok(flight) => SentState::Flying(flight),
+                        Err(error) => SentState::Failed(Some(error)),
+                    }
+                }
+                Err(_) => {
+                    let cause = match client.hub.lock().refuses(client.pinned) {
+                        Some(end) => Cause::SessionEnded(end),
+                        None => Cause::QueueFull,
+                    };
+                    let error = RequestError { cause, fate: Fate::NotSent };
+                    SentState::Failed(Some(Error::new(error).at(op.op(), op.path())))
+                }
+            },
+        };
+        Sent { hub: client.hub.clone(), chroot: client.chroot.clone(), op, state }
+    }
+}
+
+impl<'a, O: Operation + Unpin> IntoFuture for Call<'a, O> {
+    type Output = Result<O::Output, Error>;
+    type IntoFuture = Execute<'a, O>;
+
+    fn into_future(self) -> Execute<'a, O> {
+        let deadline = now() + self.timeout.unwrap_or(self.client.hub.request_timeout);
+        Execute { client: self.client, op: self.op, deadline, epoch: None, state: State::Fresh }
+    }
+}
+
+/// A request under way.
+#[derive(Debug)]
+struct Flight {
+    receiver: oneshot::Receiver<Outcome>,
+    ticket: Ticket,
+    listener: Option<Arc<WatchBuffer>>,
+    since: Instant,
+}
+
+/// The future of an awaited operation.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Execute<'a, O: Operation> {
+    client: &'a Client,
+    op: O,
+    deadline: Instant,
+    /// The session that it began under: it does not cross into another.
+    epoch: Option<u64>,
+    state: State<'a>,
+}
+
+enum State<'a> {
+    Fresh,
+    /// In line for a place.
+    Queued(Pin<Box<dyn Future<Output = Result<(), Cause>> + Send + 'a>>),
+    Flying(Flight),
+    Done,
+}
+
+/// The future of a sent operation.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Sent<O> {
+    hub: Arc<Hub>,
+    chroot: Arc<str>,
+    op: O,
+    state: SentState,
+}
+
+enum SentState {
+    Flying(Flight),
+    Failed(Option<Error>),
+}
+
+/// Submits the operation; its place is taken already.
+fn submit<O: Operation>(
+    client: &Client,
+    epoch: Option<u64>,
+    op: &O,
+    deadline: Instant,
+    pipelined: bool,
+) -> Result<Flight, Error> {
+    let places = limits::places(op.len_bytes());
+    let (sender, receiver) = oneshot::channel();
+    let listener = op.watch().map(|_| Arc::new(WatchBuffer::default()));
+    let chroot = if op.ignores_chroot() { "" } else { &client.chroot };
+    let since = now();
+    let submitted = op.with_body(chroot, |body| {
+        let whole;
+        let wish = match op.watch() {
+            None => None,
+            Some(kind) => {
+                whole = super::full_path(chroot, op.path());
+                Some(WatchWish { kind, path: &whole })
+            }
+        };
+        let request = Request { op: op.op(), body, watch: wish, deadline: Some(deadline), places, pipelined };
+        client.hub.submit(epoch, request, sender, listener.as_ref())
+    });
+    match submitted {
+        Ok(ticket) => Ok(Flight { receiver, ticket, listener, since }),
+        Err(rejected) => {
+            client.hub.places.add_permits(places as usize);
+            Err(Error::new(rejected.error).at(op.op(), op.path()))
+        }
+    }
+}
+
+/// What the driver's disappearance means for a request.
+fn abandoned() -> RequestError {
+    RequestError { cause: Cause::SessionEnded(End::ClosedUnconfirmed), fate: Fate::Unknown }
+}
+
+/// Waits for the answer, and gives the watcher up if there is none to set one.
+fn poll_flight(flight: &mut Flight, hub: &Hub, op: OpCode, cx: &mut Context<'_>) -> Poll<Outcome> {
+    let outcome = ready!(Pin::new(&mut flight.receiver).poll(cx)).unwrap_or_else(|_| Err(abandoned()));
+    hub.counters.record(op, now().saturating_duration_since(flight.since), outcome.is_ok());
+    Poll::Ready(outcome)
+}
+
+impl<'a, O: Operation + Unpin> Execute<'a, O> {
+    /// Takes a place if there is one, else gets in line.
+    fn start(&mut self) -> Result<(), Error> {
+        self.op.check()?;
+        let client = self.client;
+        if self.epoch.is_none() {
+            self.epoch = Some(client.pinned.unwrap_or_else(|| client.hub.lock().epoch));
+        }
+        let wanted = limits::places(self.op.len_bytes());
+        match client.hub.places.try_acquire_many(wanted) {
+            Ok(permit) => {
+                permit.forget();
+                self.launch()
+            }
+            Err(_) => {
+                let deadline = self.deadline;
+                self.state = State::Queued(Box::pin(async move {
+                    let place = client.hub.places.acquire_many(wanted);
+                    match tokio::time::timeout_at(deadline.into(), place).await {
+                        Ok(Ok(permit)) => {
+                            permit.forget();
+                            Ok(())
+                        }
+                        Ok(Err(_)) => Err(Cause::SessionEnded(client.hub.lock().over.unwrap_or(End::Closed))),
+                        Err(_) => Err(Cause::Deadline),
+                    }
+                }));
+                Ok(())
+            }
+        }
+    }
+
+    fn launch(&mut self) -> Result<(), Error> {
+        // Under the session it began with, whatever the handle follows.
+        self.state = State::Flying(submit(self.client, self.epoch, &self.op, self.deadline, false)?);
+        Ok(())
+    }
+
+    /// Whether to ask again. A request that was not sent had no effect; a read has none.
+    fn repeats(&mut self, error: &RequestError) -> bool {
+        if self.op.fall_back(error) {
+            return true;
+        }
+        let passes = matches!(error.cause, Cause::ConnectionLost(_) | Cause::SessionLost);
+        let harmless = error.fate == Fate::NotSent || (error.fate == Fate::Unknown && self.op.is_read());
+        passes && harmless && now() < self.deadline
+    }
+
+    fn fail(&mut self, cause: Cause, fate: Fate) -> Error {
+        Error::new(RequestError { cause, fate }).at(self.op.op(), self.op.path())
+    }
+}
+
+impl<O: Operation + Unpin> Future for Execute<'_, O> {
+    type Output = Result<O::Output, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        loop {
+            match &mut this.state {
+                State::Fresh => {
+                    if let Err(error) = this.start() {
+                        this.state = State::Done;
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                State::Queued(place) => {
+                    let placed = ready!(place.as_mut().poll(cx));
+                    this.state = State::Done;
+                    let launched = match placed {
+                        Ok(()) => this.launch(),
+                        Err(cause) => Err(this.fail(cause, Fate::NotSent)),
+                    };
+                    if let Err(error) = launched {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+                State::Flying(flight) => {
+                    let outcome = ready!(poll_flight(flight, &this.client.hub, this.op.op(), cx));
+                    let State::Flying(flight) = std::mem::replace(&mut this.state, State::Done) else {
+                        continue;
+                    };
+                    if let Err(error) = &outcome {
+                        if this.repeats(error) {
+                            this.client.hub.forget(flight.ticket);
+                            this.state = State::Fresh;
+                            continue;
+                        }
+                    }
+                    let answer = Answer {
+                        outcome,
+                        hub: &this.client.hub,
+                        chroot: &this.client.chroot,
+                        ticket: flight.ticket,
+                        listener: flight.listener,
+                    };
+                    return Poll::Ready(finish(&this.op, answer));
+                }
+                State::Done => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// Decodes, and names the operation in the error.
+fn finish<O: Operation>(op: &O, answer: Answer<'_>) -> Result<O::Output, Error> {
+    let (hub, ticket, watches) = (answer.hub.clone(), answer.ticket, answer.listener.is_some());
+    op.decode(answer).map_err(|error| {
+        if watches {
+            hub.forget(ticket);
+        }
+        error.at(op.op(), op.path())
+    })
+}
+
+impl<O: Operation> Drop for Execute<'_, O> {
+    fn drop(&mut self) {
+        if let State::Flying(flight) = &self.state {
+            self.client.hub.cancel(flight.ticket);
+        }
+    }
+}
+
+impl<O: Operation + Unpin> Future for Sent<O> {
+    type Output = Result<O::Output, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        match &mut this.state {
+            SentState::Failed(error) => match error.take() {
+                Some(error) => Poll::Ready(Err(error)),
+                None => Poll::Pending,
+            },
+            SentState::Flying(flight) => {
+                let outcome = ready!(poll_flight(flight, &this.hub, this.op.op(), cx));
+                let state = std::mem::replace(&mut this.state, SentState::Failed(None));
+                let SentState::Flying(flight) = state else { return Poll::Pending };
+                let answer = Answer {
+                    outcome,
+                    hub: &this.hub,
+                    chroot: &this.chroot,
+                    ticket: flight.ticket,
+                    listener: flight.listener,
+                };
+                Poll::Ready(finish(&this.op, answer))
+            }
+        }
+    }
+}
+
+impl<O: Operation> fmt::Debug for Execute<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Execute({} {:?})", self.op.op(), self.op.path())
+    }
+}
+
+impl<O: Operation> fmt::Debug for Sent<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sent({} {:?})", self.op.op(), self.op.path())
+    }
+}
+
+impl fmt::Debug for Answer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
+
+/// The usual check: the path is one.
+pub(super) fn check_path(path: &str) -> Result<(), Error> {
+    crate::path::validate(path).map_err(|error: PathError| Error::new(error))
+}

@@ -1,0 +1,402 @@
+//! The client: handles, operations and the task behind them.
+//!
+//! This module knows tokio, sockets and the public API. What ZooKeeper's rules make of frames and time is the
+//! [`session`](crate::session)'s to decide; where bytes mean what, [`jute`](crate::jute)'s.
+
+mod acls;
+mod admin;
+mod builder;
+mod children;
+mod connect_string;
+mod create;
+mod driver;
+mod engine;
+mod error;
+mod follow;
+mod hub;
+mod multi;
+mod nodes;
+mod stats;
+mod transport;
+mod tree;
+mod watch;
+mod watch_buffer;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use acls::{GetAcl, SetAcl, WhoAmI};
+pub use admin::{CONFIG_NODE, CountDescendants, GetConfig, GetConfigWatched, GetEphemerals, Reconfig, Sync};
+pub use builder::Builder;
+pub use children::{Children, GetChildren, GetChildrenWatched};
+pub use connect_string::{ConnectString, ConnectStringError, DEFAULT_PORT};
+pub use create::{Create, CreateCall, Created};
+pub use engine::{Answer, Call, Execute, Operation, Sent};
+pub use error::{Error, Who};
+pub use follow::OnExpiry;
+pub use hub::Status;
+pub use multi::{Multi, MultiRead, ReadResult, ReadStep, StepResult, Transaction, TransactionCreate};
+pub use nodes::{Delete, Exists, ExistsWatched, Get, GetWatched, Set};
+pub use stats::{BUCKETS, OperationStats, Stats};
+pub use transport::{Dialling, Io, Transport};
+pub use tree::Settled;
+pub use watch::{AddWatch, Changed, SetWatch, SettingWatch, Watch, WatchCall, WatchEvent, Watcher};
+
+pub(crate) use builder::seed;
+pub(crate) use error::Kind;
+use hub::Hub;
+
+use crate::jute::{Decode, Joined, Reader};
+use crate::path;
+use crate::session::{Cause, Credentials, End, Fate, LeaseId, Reply, RequestError, Server, State};
+
+/// A handle on a ZooKeeper client. Cheap to clone; all clones share one session, whose order of requests is the order of
+/// calls.
+///
+/// When the last handle goes, the session is closed as if by [`close`](Self::close), but nobody hears of it. By default a
+/// handle *follows*: when the session expires, a new one takes its place, and requests of the old one end with it.
+/// [`session`](Self::session) yields a handle that is *pinned* to the present session and fails for ever after its end.
+#[derive(Clone)]
+pub struct Client {
+    hub: Arc<Hub>,
+    _guard: Arc<Guard>,
+    /// Empty for none.
+    chroot: Arc<str>,
+    /// The session it is bound to; `None` follows.
+    pinned: Option<u64>,
+}
+
+/// Lives as long as any handle.
+struct Guard(Arc<Hub>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+impl Client {
+    /// Connects to an ensemble and waits for the first session: `zk1:2181,zk2:2181/chroot`, or a
+    /// `zk://user:password@host/chroot?session_timeout=10s`. [`Builder`] has all the options.
+    ///
+    /// Dropping the future gives up and closes.
+    ///
+    /// # Errors
+    /// What is wrong with the connect string; no session within 30 s, with what each host had to say; wrong credentials;
+    /// no tokio runtime.
+    pub async fn connect(connect_string: &str) -> Result<Self, Error> {
+        Builder::new(connect_string)?.connect().await
+    }
+
+    /// As [`connect`](Self::connect), but yields a client at once; requests wait for the connection within their
+    /// deadlines.
+    ///
+    /// # Errors
+    /// What is wrong with the connect string; no tokio runtime.
+    pub fn connect_lazy(connect_string: &str) -> Result<Self, Error> {
+        Builder::new(connect_string)?.connect_lazy()
+    }
+
+    /// A client in the making.
+    ///
+    /// # Errors
+    /// What is wrong with the connect string.
+    pub fn builder(connect_string: &str) -> Result<Builder, Error> {
+        Builder::new(connect_string)
+    }
+
+    /// Connects as the environment says; see [`Builder::from_env`].
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn from_env() -> Result<Self, Error> {
+        Builder::from_env()?.connect().await
+    }
+
+    /// A handle whose paths lie below `root`, on the same session. The root is not created by itself; see
+    /// [`ensure_chroot`](Self::ensure_chroot).
+    ///
+    /// # Errors
+    /// The root is not a path.
+    pub fn chroot(&self, root: &str) -> Result<Self, Error> {
+        path::validate(root).map_err(Error::new)?;
+        let chroot = if root == "/" { self.chroot.clone() } else { format!("{}{root}", self.chroot).into() };
+        Ok(Self { chroot, ..self.clone() })
+    }
+
+    /// The path that this handle's paths lie below; `/` if it sees everything.
+    #[must_use]
+    pub fn root(&self) -> &str {
+        if self.chroot.is_empty() { "/" } else { &self.chroot }
+    }
+
+    /// Creates the chroot where it is missing, persistent and open.
+    ///
+    /// # Errors
+    /// `NoAuth`, and what any request may meet.
+    pub async fn ensure_chroot(&self) -> Result<(), Error> {
+        if self.chroot.is_empty() {
+            return Ok(());
+        }
+        let whole = Self { chroot: "".into(), ..self.clone() };
+        let last = path::join(&self.chroot, "x");
+        Box::pin(whole.ensure_parents(&last)).await
+    }
+
+    /// A handle pinned to the present session: it fails for ever after the session's end, so that nothing that belongs
+    /// to one session is done under another.
+    #[must_use]
+    pub fn session(&self) -> Self {
+        let epoch = self.pinned.unwrap_or_else(|| self.hub.lock().epoch);
+        Self { pinned: Some(epoch), ..self.clone() }
+    }
+
+    /// Where the client stands. For a pinned handle, the state is that of its session.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.seen(*self.hub.status.borrow())
+    }
+
+    /// Where the session stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.status().state
+    }
+
+    fn seen(&self, status: Status) -> Status {
+        match self.pinned {
+            Some(epoch) if epoch != status.epoch => {
+                Status { state: State::Ended(End::Expired), epoch, session_id: None, ..status }
+            }
+            _ => status,
+        }
+    }
+
+    /// Waits until the client stands otherwise than in `seen`, and yields how.
+    ///
+    /// Cancel safe. States that pass between two calls coalesce into the last; `epoch` and `disconnects` tell of those.
+    pub async fn status_change(&self, seen: &Status) -> Status {
+        let mut receiver = self.hub.status.subscribe();
+        loop {
+            let current = self.seen(*receiver.borrow_and_update());
+            if current != *seen || receiver.changed().await.is_err() {
+                return current;
+            }
+        }
+    }
+
+    /// Until when the ensemble certainly has not given this session up; see
+    /// [`Session::lease_until`](crate::session::Session::lease_until). Locks and leaders trust nothing after it.
+    #[must_use]
+    pub fn lease_until(&self) -> Option<Instant> {
+        let core = self.hub.lock();
+        if core.refuses(self.pinned).is_some() { None } else { core.session.lease_until() }
+    }
+
+    /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped.
+    pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
+        let whole = full_path(&self.chroot, path);
+        let (id, epoch) =
+            self.hub.with_session(|core, now| (core.session.hold_lease(now, &whole, version), core.epoch));
+        Lease { hub: self.hub.clone(), id, epoch }
+    }
+
+    /// What it takes to attach to this session from elsewhere ([`Builder::resume`]). Keep it secret: it is the session.
+    #[must_use]
+    pub fn credentials(&self) -> Option<Credentials> {
+        let core = self.hub.lock();
+        if core.refuses(self.pinned).is_some() { None } else { core.session.credentials() }
+    }
+
+    /// Puts another server list in place, for this and every later session. A connection to a server that is no longer
+    /// named is dropped; the session moves on.
+    ///
+    /// # Errors
+    /// The list is empty.
+    pub fn set_servers(&self, servers: Vec<Server>) -> Result<(), Error> {
+        if servers.is_empty() {
+            return Err(Error::new(ConnectStringError::NoHost));
+        }
+        self.hub.with_session(|core, now| {
+            core.servers.clone_from(&servers);
+            core.session.set_servers(now, servers);
+        });
+        Ok(())
+    }
+
+    /// Counters, and latencies by operation.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let (session, in_flight) = {
+            let core = self.hub.lock();
+            (core.session.stats(), core.session.in_flight())
+        };
+        Stats { session, in_flight, operations: self.hub.counters.operations() }
+    }
+
+    /// Waits until there is a place for a short request, in line with all others who wait for one.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// The client has ended.
+    pub async fn ready(&self) -> Result<(), Error> {
+        match self.hub.places.acquire().await {
+            // The place is given back at once: others in line come first, and then it is there for the taking.
+            Ok(_place) => Ok(()),
+            Err(_) => Err(self.ended_error()),
+        }
+    }
+
+    fn ended_error(&self) -> Error {
+        let end = self.hub.lock().over.unwrap_or(End::Closed);
+        Error::new(RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent })
+    }
+
+    /// Ends the session behind everything submitted so far, and waits for the server's word: with it, the session's
+    /// ephemerals are gone.
+    ///
+    /// Dropping the future does not take the close back.
+    ///
+    /// # Errors
+    /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out.
+    pub async fn close(&self) -> Result<(), Error> {
+        let mut status = self.hub.status.subscribe();
+        self.hub.close();
+        loop {
+            match status.borrow_and_update().state {
+                State::Ended(End::ClosedUnconfirmed) => return Err(self.ended_error()),
+                State::Ended(_) => return Ok(()),
+                _ => {}
+            }
+            if status.changed().await.is_err() {
+                return Err(self.ended_error());
+            }
+        }
+    }
+
+    /// Waits for the first session.
+    async fn first_session(&self, waited: Duration) -> Result<(), Error> {
+        let deadline = tokio::time::Instant::now() + waited;
+        match tokio::time::timeout_at(deadline, self.connected()).await {
+            Ok(result) => result,
+            Err(_) => {
+                let core = self.hub.lock();
+                let attempts = core.attempts.iter().map(|(server, loss)| (server.clone(), *loss)).collect();
+                Err(Error::new(Kind::NotConnected { waited, attempts }))
+            }
+        }
+    }
+
+    /// Waits until this handle's session is connected.
+    async fn connected(&self) -> Result<(), Error> {
+        let mut status = self.hub.status.subscribe();
+        loop {
+            let seen = self.seen(*status.borrow_and_update());
+            match seen.state {
+                State::Connected | State::ConnectedReadOnly => return Ok(()),
+                State::Ended(_) => return Err(self.ended_error()),
+                _ => {}
+            }
+            if status.changed().await.is_err() {
+                return Err(self.ended_error());
+            }
+        }
+    }
+
+    /// Waits until this handle's session is connected, or the deadline.
+    async fn when_connected(&self, deadline: tokio::time::Instant) -> Result<(), Error> {
+        let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
+        tokio::time::timeout_at(deadline, self.connected()).await.unwrap_or(Err(Error::new(late)))
+    }
+
+    /// Whether another session comes after this one.
+    fn follows(&self) -> bool {
+        self.pinned.is_none() && self.hub.lock().over.is_none()
+    }
+
+    /// Waits until the session that has ended is followed by another, or by nothing.
+    async fn next_session(&self) {
+        let mut status = self.hub.status.subscribe();
+        loop {
+            if self.hub.lock().over.is_some() || !matches!(status.borrow_and_update().state, State::Ended(_))
+            {
+                return;
+            }
+            if status.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// A lease being held: see [`Client::hold_lease`].
+#[must_use = "dropping it lets the lease go"]
+pub struct Lease {
+    hub: Arc<Hub>,
+    id: LeaseId,
+    epoch: u64,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut core = self.hub.lock();
+        if core.epoch == self.epoch {
+            core.session.release_lease(self.id);
+        }
+    }
+}
+
+impl From<&Client> for Client {
+    fn from(client: &Client) -> Self {
+        client.clone()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Client");
+        out.field("root", &self.root()).field("pinned", &self.pinned).field("state", &self.state());
+        out.finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// A path as the server knows it.
+fn under<'a>(chroot: &'a str, path: &'a str) -> Joined<'a> {
+    match (chroot, path) {
+        ("", _) => Joined(path, ""),
+        (_, "/") => Joined(chroot, ""),
+        _ => Joined(chroot, path),
+    }
+}
+
+fn full_path(chroot: &str, path: &str) -> String {
+    let Joined(head, tail) = under(chroot, path);
+    format!("{head}{tail}")
+}
+
+impl Answer<'_> {
+    /// The reply.
+    fn reply(self) -> Result<Reply, Error> {
+        self.outcome.map_err(Error::new)
+    }
+
+    /// The reply's record; what follows it is for newer clients.
+    fn record<R: Decode>(self) -> Result<R, Error> {
+        let mut reader = Reader::new(self.reply()?.body);
+        reader.record().map_err(|error| Error::new(Kind::Garbled(error)))
+    }
+
+    /// Whether the answer set the watch that was asked for.
+    fn sets_watch(&self) -> bool {
+        use crate::jute::ErrorCode;
+        matches!(self.outcome, Ok(_) | Err(RequestError { cause: Cause::Server(ErrorCode::NO_NODE), .. }))
+    }
+}

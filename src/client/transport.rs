@@ -1,0 +1,140 @@
+//! How the bytes travel: TCP by default, or whatever the user brings.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+
+use crate::session::{Address, Loss, Server};
+
+/// A two-way stream of bytes.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+
+/// A dial under way.
+pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+
+/// How a client reaches its servers.
+#[derive(Clone, Default)]
+pub struct Transport(Kind);
+
+#[derive(Clone, Default)]
+enum Kind {
+    #[default]
+    Tcp,
+    Custom(Arc<dyn Fn(String, u16) -> Dialling + Send + Sync>),
+}
+
+/// An open connection. TCP does not pay for a box.
+pub(super) enum Connection {
+    Tcp(TcpStream),
+    Custom(Box<dyn Io>),
+}
+
+/// A name being looked up.
+pub(super) type Lookup = Pin<Box<dyn Future<Output = Result<Vec<Address>, Loss>> + Send>>;
+
+/// An address being dialled.
+pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Connection, Loss>> + Send>>;
+
+impl Transport {
+    /// TCP with `TCP_NODELAY`, names looked up by the system on every attempt.
+    #[must_use]
+    pub fn tcp() -> Self {
+        Self::default()
+    }
+
+    /// Dials by calling `dial` with a host and a port. The session's own deadlines cover it; it is dropped when they pass.
+    pub fn custom<F>(dial: F) -> Self
+    where
+        F: Fn(String, u16) -> Dialling + Send + Sync + 'static,
+    {
+        Self(Kind::Custom(Arc::new(dial)))
+    }
+
+    pub(super) fn lookup(&self, server: &Server) -> Lookup {
+        match &self.0 {
+            Kind::Tcp => {
+                let (host, port) = (server.host.clone(), server.port);
+                Box::pin(async move {
+                    let found = lookup_host((host, port)).await.map_err(|_| Loss::NotFound)?;
+                    Ok(found.map(Address::Ip).collect())
+                })
+            }
+            Kind::Custom(_) => Box::pin(async { Ok(vec![Address::Name]) }),
+        }
+    }
+
+    pub(super) fn dial(&self, server: &Server, address: Address) -> Dial {
+        match (&self.0, address) {
+            (Kind::Custom(dial), _) => {
+                let dialling = dial(server.host.clone(), server.port);
+                Box::pin(async move { dialling.await.map(Connection::Custom).map_err(|error| loss(&error)) })
+            }
+            (Kind::Tcp, Address::Ip(address)) => Box::pin(async move {
+                let stream = TcpStream::connect(address).await.map_err(|error| loss(&error))?;
+                stream.set_nodelay(true).map_err(|error| loss(&error))?;
+                Ok(Connection::Tcp(stream))
+            }),
+            (Kind::Tcp, Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
+        }
+    }
+}
+
+/// What an I/O error means for the session.
+pub(super) fn loss(error: &io::Error) -> Loss {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => Loss::Refused,
+        io::ErrorKind::TimedOut => Loss::ConnectTimeout,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => {
+            Loss::Closed
+        }
+        _ => Loss::Network,
+    }
+}
+
+impl Connection {
+    pub(super) fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match (self, slices) {
+            (Self::Tcp(stream), [one]) => Pin::new(stream).poll_write(cx, one),
+            (Self::Tcp(stream), many) => Pin::new(stream).poll_write_vectored(cx, many),
+            (Self::Custom(stream), [one]) => Pin::new(stream).poll_write(cx, one),
+            (Self::Custom(stream), many) => Pin::new(stream).poll_write_vectored(cx, many),
+        }
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(_) => Poll::Ready(Ok(())),
+            Self::Custom(stream) => Pin::new(stream).poll_flush(cx),
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self.get_mut() {
+            Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
+            Self::Custom(stream) => Pin::new(stream).poll_read(cx, buf),
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.0 {
+            Kind::Tcp => "Transport::tcp()",
+            Kind::Custom(_) => "Transport::custom(..)",
+        })
+    }
+}
