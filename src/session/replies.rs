@@ -245,7 +245,7 @@ impl<T> Session<T> {
 
     fn auth_reply(&mut self, err: ErrorCode) {
         let Link::Up(connection) = &mut self.link else { return };
-        let index = connection.auth_pending.pop_front();
+        let index = connection.auth_pending.pop_front().map(|(index, _)| index);
         if index.is_none() {
             self.stats.ignored_replies += 1;
         }
@@ -327,9 +327,9 @@ impl<T> Session<T> {
 }
 
 impl<T> Connection<T> {
-    /// Whether any byte of this request left.
-    pub(super) fn was_sent(&self, committed: &Committed<T>) -> bool {
-        committed.start < self.written && !cfg!(plant = "session_fate_guessed")
+    /// Whether any byte of what begins at this place of the stream left.
+    pub(super) fn was_sent(&self, start: u64) -> bool {
+        start < self.written && !cfg!(plant = "session_fate_guessed")
     }
 }
 
