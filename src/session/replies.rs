@@ -309,19 +309,21 @@ impl<T> Session<T> {
 
     /// The transport took so many more bytes.
     pub fn handle_written(&mut self, now: Instant, conn: ConnId, len_bytes: usize) {
-        self.run_timers(now);
+        // Before the timers: if one of them drops the connection, what left with these bytes was sent.
         match &mut self.link {
             Link::Handshaking { conn: current, written, .. } if *current == conn => {
-                *written += len_bytes as u64
+                *written += len_bytes as u64;
             }
             Link::Up(connection) if connection.conn == conn => {
                 connection.written += len_bytes as u64;
                 connection.wrote = now;
-                if connection.restore.is_some() {
-                    self.pump(now);
-                }
             }
             _ => {}
+        }
+        self.run_timers(now);
+        if matches!(&self.link, Link::Up(connection) if connection.conn == conn && connection.restore.is_some())
+        {
+            self.pump(now);
         }
     }
 }
