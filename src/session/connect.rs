@@ -91,6 +91,10 @@ impl<T> Session<T> {
 
     /// Dials the next address of the name, or gives the attempt up.
     fn dial_next(&mut self, now: Instant, attempt: Attempt, mut rest: VecDeque<Address>, loss: Loss) {
+        if attempt.until <= now {
+            // We were late. What is left of the addresses would be given up as it is dialled.
+            return self.attempt_failed(now, attempt.server, Loss::ConnectTimeout);
+        }
         let left = u32::try_from(rest.len()).unwrap_or(u32::MAX).max(1);
         let Some(address) = rest.pop_front() else { return self.attempt_failed(now, attempt.server, loss) };
         let conn = ConnId(self.next_id());

@@ -81,8 +81,9 @@ impl<T> Session<T> {
             self.fail(waiting.entry, Cause::SessionEnded(end), Fate::NotSent);
         }
         for credential in std::mem::take(&mut self.auth) {
+            let fate = if credential.sent { Fate::Unknown } else { Fate::NotSent };
             if let Some(token) = credential.token {
-                self.complete(token, Cause::SessionEnded(end), Fate::NotSent);
+                self.complete(token, Cause::SessionEnded(end), fate);
             }
         }
         let actions = &mut self.actions;
@@ -105,9 +106,14 @@ impl<T> Session<T> {
 
     fn fail_committed(&mut self, mut connection: Connection<T>, cause: Cause) {
         for committed in std::mem::take(&mut connection.pending) {
-            let fate = if connection.was_sent(&committed) { Fate::Unknown } else { Fate::NotSent };
+            let fate = if connection.was_sent(committed.start) { Fate::Unknown } else { Fate::NotSent };
             let Committed { entry, .. } = committed;
             self.fail(entry, cause, fate);
+        }
+        for &(index, start) in &connection.auth_pending {
+            if let Some(credential) = self.auth.get_mut(index) {
+                credential.sent |= connection.was_sent(start);
+            }
         }
     }
 

@@ -272,8 +272,8 @@ impl<T> Session<T> {
             auth: Some(credential.auth.auth.clone()),
         };
         if let Ok(len) = write_frame(&mut connection.out, Xid::AUTH, OpCode::AUTH, &auth, usize::MAX) {
+            connection.auth_pending.push_back((index, connection.enqueued));
             connection.enqueued += len;
-            connection.auth_pending.push_back(index);
             connection.wrote = now;
         }
     }

@@ -63,8 +63,8 @@ pub(super) struct Connection<T> {
     pub(super) written: u64,
     /// Requests in wire order, the oldest first: replies come in this order.
     pub(super) pending: VecDeque<Committed<T>>,
-    /// Auth packets not answered yet: which of the session's, in order.
-    pub(super) auth_pending: VecDeque<usize>,
+    /// Auth packets not answered yet, in order: which of the session's, and where its first byte stands in the stream.
+    pub(super) auth_pending: VecDeque<(usize, u64)>,
     pub(super) xid: Xid,
     pub(super) inbound: Inbound,
     /// Watches still to be re-armed; requests wait until it is `None`.

@@ -120,6 +120,8 @@ struct Established {
 struct Credential<T> {
     auth: Auth,
     token: Option<T>,
+    /// Bytes of it left for a server that never answered.
+    sent: bool,
 }
 
 /// Where the session stands.
@@ -179,7 +181,11 @@ impl<T> Session<T> {
                 lost: false,
             }),
         };
-        let auth = config.auth.iter().map(|auth| Credential { auth: auth.clone(), token: None }).collect();
+        let auth = config
+            .auth
+            .iter()
+            .map(|auth| Credential { auth: auth.clone(), token: None, sent: false })
+            .collect();
         let mut session = Self {
             last_zxid: config.last_zxid,
             config,
@@ -307,12 +313,13 @@ impl<T> Session<T> {
                 return Err(Rejected { token, error });
             }
             None => {
-                self.auth.push(Credential { auth, token: None });
+                self.auth.push(Credential { auth, token: None, sent: false });
                 self.auth.len() - 1
             }
         };
         if let Some(credential) = self.auth.get_mut(index) {
             credential.token = Some(token);
+            credential.sent = false;
         }
         self.present_auth(now, index);
         Ok(())

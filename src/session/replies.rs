@@ -245,7 +245,7 @@ impl<T> Session<T> {
 
     fn auth_reply(&mut self, err: ErrorCode) {
         let Link::Up(connection) = &mut self.link else { return };
-        let index = connection.auth_pending.pop_front();
+        let index = connection.auth_pending.pop_front().map(|(index, _)| index);
         if index.is_none() {
             self.stats.ignored_replies += 1;
         }
@@ -309,27 +309,29 @@ impl<T> Session<T> {
 
     /// The transport took so many more bytes.
     pub fn handle_written(&mut self, now: Instant, conn: ConnId, len_bytes: usize) {
-        self.run_timers(now);
+        // Before the timers: if one of them drops the connection, what left with these bytes was sent.
         match &mut self.link {
             Link::Handshaking { conn: current, written, .. } if *current == conn => {
-                *written += len_bytes as u64
+                *written += len_bytes as u64;
             }
             Link::Up(connection) if connection.conn == conn => {
                 connection.written += len_bytes as u64;
                 connection.wrote = now;
-                if connection.restore.is_some() {
-                    self.pump(now);
-                }
             }
             _ => {}
+        }
+        self.run_timers(now);
+        if matches!(&self.link, Link::Up(connection) if connection.conn == conn && connection.restore.is_some())
+        {
+            self.pump(now);
         }
     }
 }
 
 impl<T> Connection<T> {
-    /// Whether any byte of this request left.
-    pub(super) fn was_sent(&self, committed: &Committed<T>) -> bool {
-        committed.start < self.written && !cfg!(plant = "session_fate_guessed")
+    /// Whether any byte of what begins at this place of the stream left.
+    pub(super) fn was_sent(&self, start: u64) -> bool {
+        start < self.written && !cfg!(plant = "session_fate_guessed")
     }
 }
 

@@ -122,6 +122,19 @@ fn every_address_of_a_name_gets_its_share_of_the_attempt() {
 }
 
 #[test]
+fn a_late_timer_gives_up_the_whole_attempt_and_not_address_by_address() {
+    let mut rig = Rig::new(config());
+    let (dial, _) = rig.lookups.pop_back().unwrap();
+    let addresses = (1..=9).map(|port| Address::Ip(([127, 0, 0, 1], port).into())).collect();
+    rig.session.handle_resolved(rig.now, dial, Ok(addresses));
+    rig.now += Duration::from_secs(3_600);
+    rig.session.handle_timeout(rig.now);
+    assert!(rig.session.poll_timeout().unwrap() > rig.now, "a timer is due that was just handled");
+    rig.drain();
+    assert_eq!((rig.session.stats().dials, rig.lookups.len()), (1, 1), "on to the next server");
+}
+
+#[test]
 fn a_server_that_accepts_and_says_nothing_is_left_for_the_next() {
     let mut rig = Rig::new(config());
     rig.accept();

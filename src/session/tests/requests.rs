@@ -332,6 +332,36 @@ fn refused_credentials_end_the_session() {
 }
 
 #[test]
+fn a_credential_that_left_is_not_said_to_be_unsent_when_the_session_ends() {
+    let auth = |scheme: &str| Auth { scheme: scheme.into(), auth: Bytes::from_static(b"u:p") };
+    let mut rig = Rig::connected();
+    rig.session.add_auth(rig.now, auth("sent"), 1).unwrap();
+    rig.sent();
+    rig.session.add_auth(rig.now, auth("not written"), 2).unwrap();
+    rig.cut();
+    rig.session.add_auth(rig.now, auth("not connected"), 3).unwrap();
+    rig.session.close(rig.now);
+    rig.drain();
+    let fates = [1, 2, 3].map(|token| rig.fate(token));
+    assert_eq!(fates, [Some(Fate::Unknown), Some(Fate::NotSent), Some(Fate::NotSent)]);
+}
+
+#[test]
+fn bytes_that_left_count_as_sent_even_if_the_word_of_it_comes_behind_a_verdict() {
+    let mut rig = Rig::connected();
+    rig.get(1);
+    let mut out = crate::jute::Writer::new();
+    let conn = rig.session.poll_transmit(&mut out).unwrap();
+    rig.now += Duration::from_secs(60);
+    rig.session.handle_timeout(rig.now);
+    rig.now += Duration::from_secs(1);
+    rig.session.handle_written(rig.now, conn, out.len());
+    rig.drain();
+    let lost = Some(Cause::ConnectionLost(Loss::Silence));
+    assert_eq!((rig.cause(1), rig.fate(1)), (lost, Some(Fate::Unknown)));
+}
+
+#[test]
 fn a_server_that_wants_sasl_ends_the_session() {
     let mut rig = Rig::connected();
     rig.get(1);

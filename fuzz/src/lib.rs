@@ -1,0 +1,19 @@
+//! What the fuzz targets do with their bytes. One function a target; each panics if what it holds against the code is
+//! not so, and returns otherwise.
+//!
+//! The targets below `fuzz_targets/` hand libFuzzer's bytes on; `replay` does the same with files, without libFuzzer.
+
+mod frame;
+mod record;
+mod session;
+mod wire;
+
+pub use frame::frame;
+pub use record::record;
+pub use session::session;
+
+/// A target: what it is called, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All targets.
+pub const TARGETS: [Target; 3] = [("frame", frame), ("record", record), ("session", session)];
