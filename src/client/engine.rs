@@ -118,7 +118,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let Self { client, op, timeout } = self;
         let deadline = now() + timeout.unwrap_or(client.hub.request_timeout);
         let state = match op.check() {
-            Err(error) => SentState::Failed(Some(error)),
+            Err(error) => SentState::Failed(Some(error.at(op.op(), op.path()))),
             Ok(()) => match client.hub.places.try_acquire_many(limits::places(op.len_bytes())) {
                 Ok(permit) => {
                     permit.forget();
@@ -242,7 +242,7 @@ fn poll_flight(flight: &mut Flight, hub: &Hub, op: OpCode, cx: &mut Context<'_>)
 impl<'a, O: Operation + Unpin> Execute<'a, O> {
     /// Takes a place if there is one, else gets in line.
     fn start(&mut self) -> Result<(), Error> {
-        self.op.check()?;
+        self.op.check().map_err(|error| error.at(self.op.op(), self.op.path()))?;
         let client = self.client;
         if self.epoch.is_none() {
             self.epoch = Some(client.pinned.unwrap_or_else(|| client.hub.lock().epoch));
