@@ -26,6 +26,9 @@ pub const SESSIONS_HELD: usize = 16;
 /// every registration at once.
 pub const RECREATE_JITTER: Duration = Duration::from_secs(1);
 
+/// Refusals in a row that may be races with others and are tried again at once; further ones are paced.
+pub const RACES_AT_ONCE: u32 = 4;
+
 /// The first pause after a refused write, or after a leaf was deleted or changed by others twice within a minute.
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(100);
 

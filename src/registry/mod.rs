@@ -12,6 +12,7 @@ mod json;
 pub mod layout;
 pub mod limits;
 mod model;
+pub mod reconcile;
 mod rng;
 
 pub use address::{Address, AddressError};

@@ -143,7 +143,6 @@ impl RpcValue {
 
 impl Instance {
     /// Starts an instance of `service`.
-    #[must_use]
     pub fn builder(service: impl Into<String>) -> InstanceBuilder {
         InstanceBuilder { service: service.into(), ..InstanceBuilder::default() }
     }
