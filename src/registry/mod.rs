@@ -12,10 +12,13 @@ mod json;
 pub mod layout;
 pub mod limits;
 mod model;
+mod read_failure;
 pub mod reconcile;
 mod rng;
+pub mod view;
 
 pub use address::{Address, AddressError};
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
+pub use read_failure::ReadFailure;

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use self::standing::{Outcome, ReadFailure, Standing, State};
+pub use self::standing::{Outcome, Standing, State};
 use super::layout::{Leaf, LeafMode, LeafStat};
 use super::model::Lifetime;
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::tests::{leaf, zero};
 use super::*;
+use crate::registry::ReadFailure;
 use crate::registry::limits::{TAKEOVER_WINDOW, TAKEOVERS};
 
 const DIRECTORIES: usize = 2;

@@ -11,6 +11,7 @@ use crate::registry::layout::{Leaf, LeafMode, LeafStat};
 use crate::registry::limits::{
     BACKOFF_FIRST, BACKOFF_MOST, RACES_AT_ONCE, RECREATE_JITTER, SESSIONS_HELD, TAKEOVER_WINDOW, TAKEOVERS,
 };
+use crate::registry::read_failure::ReadFailure;
 use crate::registry::rng::SplitMix64;
 
 /// A wish for one leaf and what is known of it.
@@ -95,17 +96,6 @@ pub enum Outcome {
     NotSent,
     /// It was sent and its answer was lost.
     Unknown,
-}
-
-/// Why a leaf could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ReadFailure {
-    /// The connection or the session went; the read is repeated with the next.
-    Lost,
-    /// The server refused it.
-    Refused(ErrorCode),
-    /// The payload is larger than a reply may be.
-    TooLarge,
 }
 
 impl Standing {

@@ -3,6 +3,7 @@
 use menagerie_jute::ErrorCode;
 
 use super::*;
+use crate::registry::ReadFailure;
 use crate::registry::layout::ParentMode;
 use crate::registry::limits::{BACKOFF_FIRST, BACKOFF_MOST, RECREATE_JITTER, TAKEOVER_WINDOW};
 
