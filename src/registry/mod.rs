@@ -8,6 +8,7 @@
 //! [`balance`] picks one of them for a call.
 
 pub mod address;
+pub mod balance;
 mod json;
 pub mod layout;
 pub mod limits;

@@ -16,7 +16,7 @@ pub use self::plain::Plain;
 use super::address::{AddressError, shorten};
 pub use super::json::{JsonError, JsonErrorKind};
 use super::limits::{NAME_LEN_BYTES, PAYLOAD_LEN_BYTES};
-use super::model::{Instance, InstanceError, Lifetime};
+use super::model::{Instance, InstanceError, Lifetime, Status};
 
 /// Maps instances to znodes and back.
 pub trait Layout: fmt::Debug + Send + Sync {
@@ -49,6 +49,11 @@ pub trait Layout: fmt::Debug + Send + Sync {
     /// removing its leaf.
     fn expresses_status(&self) -> bool {
         false
+    }
+
+    /// Whether `instance`, as its status is, is to have a leaf. The wish to register it stays either way.
+    fn keeps_leaf(&self, instance: &Instance) -> bool {
+        instance.status == Status::Up || self.expresses_status()
     }
 }
 
@@ -257,6 +262,16 @@ mod tests {
         assert_eq!(leaf("/a").ancestors(), ["/a"]);
         assert_eq!(leaf("/a/bé/c").ancestors(), ["/a", "/a/bé", "/a/bé/c"]);
         assert_eq!(leaf("/a/b").path(), "/a/b/n");
+    }
+
+    #[test]
+    fn without_a_word_for_a_status_the_leaf_goes() {
+        let mut instance = Instance::new("s", "i", "h:1".parse().unwrap());
+        assert!(GoMicro::new().keeps_leaf(&instance) && Plain::new().keeps_leaf(&instance));
+        for status in [Status::Draining, Status::OutOfService] {
+            instance.status = status;
+            assert!(!GoMicro::new().keeps_leaf(&instance) && !Plain::new().keeps_leaf(&instance));
+        }
     }
 
     #[test]

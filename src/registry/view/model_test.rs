@@ -112,10 +112,8 @@ impl World {
             Act::Put(host, znode) => {
                 self.put(name(*host), if *host < LIVING { Znode::Good(9) } else { znode.clone() })
             }
-            Act::Delete(host) if *host >= LIVING => {
-                if self.tree.remove(&name(*host)).is_some() {
-                    self.event(&name(*host), EventType::NODE_DELETED);
-                }
+            Act::Delete(host) if *host >= LIVING && self.tree.remove(&name(*host)).is_some() => {
+                self.event(&name(*host), EventType::NODE_DELETED);
             }
             Act::TakeOver(host) if self.tree.contains_key(&name(*host)) => {
                 self.event(&name(*host), EventType::NODE_DELETED);
