@@ -23,6 +23,9 @@ pub trait Layout: fmt::Debug + Send + Sync {
     /// The layout's name, as in [`Carried::layout`](super::Carried::layout).
     fn name(&self) -> &'static str;
 
+    /// The path under which everything of this layout stands.
+    fn root(&self) -> &str;
+
     /// The directory whose children are the instances of `service`.
     ///
     /// # Errors
@@ -41,6 +44,13 @@ pub trait Layout: fmt::Debug + Send + Sync {
     /// [`ReadError`] says why the child stands for none: [`ReadError::OtherService`] if it belongs to another service
     /// whose name has the same path.
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError>;
+
+    /// The service that a leaf names itself, or `None` if leaves of this layout name none. Directories may be shared by
+    /// services whose names have the same path.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the leaf is malformed.
+    fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError>;
 
     /// Whether a leaf at the path of `instance` stands for the same instance, whoever wrote it.
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool;

@@ -51,6 +51,10 @@ impl Layout for Plain {
         NAME
     }
 
+    fn root(&self) -> &str {
+        &self.root
+    }
+
     fn service_dir(&self, service: &str) -> Result<String, LayoutError> {
         // No part of the path, but hostile names are refused alike by all layouts.
         check_component("service", service)?;
@@ -84,6 +88,10 @@ impl Layout for Plain {
             instance.carried = Some(Carried { layout: NAME, payload: found.data.clone() });
         }
         Ok(instance)
+    }
+
+    fn service_of(&self, _: &Found<'_>) -> Result<Option<String>, ReadError> {
+        Ok(None)
     }
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {

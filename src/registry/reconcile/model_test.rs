@@ -387,8 +387,14 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// At least 2,000 cases; more by `PROPTEST_CASES`.
+fn cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(2000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn the_wish_is_kept_and_nobody_else_is_harmed(

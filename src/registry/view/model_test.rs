@@ -22,6 +22,10 @@ impl Layout for Strict {
         self.0.name()
     }
 
+    fn root(&self) -> &str {
+        self.0.root()
+    }
+
     fn service_dir(&self, service: &str) -> Result<String, LayoutError> {
         self.0.service_dir(service)
     }
@@ -32,6 +36,10 @@ impl Layout for Strict {
 
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError> {
         if &found.data[..] == b"bad" { Err(ReadError::Empty) } else { self.0.read(service, found) }
+    }
+
+    fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError> {
+        self.0.service_of(found)
     }
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {
@@ -261,8 +269,14 @@ fn any_act() -> impl Strategy<Value = Act> {
     ]
 }
 
+/// At least 2,000 cases; more by `PROPTEST_CASES`.
+fn cases() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    ProptestConfig { cases: config.cases.max(2000), ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases())]
 
     #[test]
     fn after_quiet_the_view_is_the_tree_and_before_it_nobody_living_is_missing(

@@ -85,6 +85,10 @@ impl Layout for GoMicro {
         NAME
     }
 
+    fn root(&self) -> &str {
+        &self.root
+    }
+
     fn service_dir(&self, service: &str) -> Result<String, LayoutError> {
         let name = escape(service);
         check_component("service", &name)?;
@@ -131,6 +135,12 @@ impl Layout for GoMicro {
             instance.carried = Some(Carried { layout: NAME, payload: found.data.clone() });
         }
         Ok(instance)
+    }
+
+    fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError> {
+        check_payload(found.data)?;
+        let payload = Payload::parse(found.data, found.name)?;
+        Ok(Some(payload.names()?.0.to_owned()))
     }
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {

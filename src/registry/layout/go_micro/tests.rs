@@ -144,6 +144,9 @@ fn the_payloads_name_decides_and_a_collision_is_reported() {
     let text = V4.replace("go.micro.srv/a", "x/y");
     assert_eq!(read_as("x-y", "a-1", text.as_bytes()), Err(other("x/y")));
     assert_eq!(read_as("x/y", "a-1", text.as_bytes()).unwrap().service, "x/y");
+    let data = Bytes::from(text);
+    let found = Found { name: "a-1", data: &data, stat: SESSION };
+    assert_eq!(GoMicro::new().service_of(&found), Ok(Some("x/y".to_owned())));
     let long = V4.replace("go.micro.srv/a", &"x".repeat(5000));
     assert_eq!(read_as("s", "a-1", long.as_bytes()), Err(other(&"x".repeat(64))));
 }
