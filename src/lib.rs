@@ -4,6 +4,8 @@
 pub mod client;
 pub mod limits;
 pub mod path;
+#[cfg(feature = "registry")]
+pub mod registry;
 pub mod session;
 
 #[cfg(feature = "client")]

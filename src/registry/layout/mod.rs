@@ -1,0 +1,312 @@
+//! How instances stand in the tree: paths, names, payloads, and which leaf is whose.
+//!
+//! A layout is pure and holds only its configuration. It knows no session and decides nothing: whether a leaf is
+//! created, replaced or left is [`reconcile`](super::reconcile)'s business.
+
+mod go_micro;
+mod plain;
+
+use std::fmt;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+pub use self::go_micro::GoMicro;
+pub use self::plain::Plain;
+use super::address::{AddressError, shorten};
+pub use super::json::{JsonError, JsonErrorKind};
+use super::limits::{NAME_LEN_BYTES, PAYLOAD_LEN_BYTES};
+use super::model::{Instance, InstanceError, Lifetime, Status};
+
+/// Maps instances to znodes and back.
+pub trait Layout: fmt::Debug + Send + Sync {
+    /// The layout's name, as in [`Carried::layout`](super::Carried::layout).
+    fn name(&self) -> &'static str;
+
+    /// The path under which everything of this layout stands.
+    fn root(&self) -> &str;
+
+    /// The directory whose children are the instances of `service`.
+    ///
+    /// # Errors
+    /// [`LayoutError::BadName`] if the name would escape the root or is no name in ZooKeeper.
+    fn service_dir(&self, service: &str) -> Result<String, LayoutError>;
+
+    /// The leaf that registers `instance`.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if the instance is incomplete or its names are none in ZooKeeper.
+    fn leaf(&self, instance: &Instance) -> Result<Leaf, LayoutError>;
+
+    /// The instance that a child of the directory of `service` stands for.
+    ///
+    /// # Errors
+    /// [`ReadError`] says why the child stands for none: [`ReadError::OtherService`] if it belongs to another service
+    /// whose name has the same path.
+    fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError>;
+
+    /// The service that a leaf names itself, or `None` if leaves of this layout name none. Directories may be shared by
+    /// services whose names have the same path.
+    ///
+    /// # Errors
+    /// [`ReadError`] if the leaf is malformed.
+    fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError>;
+
+    /// Whether a leaf at the path of `instance` stands for the same instance, whoever wrote it.
+    fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool;
+
+    /// Whether readers of this layout understand a status. Otherwise an instance that wants no calls is expressed by
+    /// removing its leaf.
+    fn expresses_status(&self) -> bool {
+        false
+    }
+
+    /// Whether `instance`, as its status is, is to have a leaf. The wish to register it stays either way.
+    fn keeps_leaf(&self, instance: &Instance) -> bool {
+        instance.status == Status::Up || self.expresses_status()
+    }
+}
+
+/// The znode that registers an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Leaf {
+    /// The directory's path.
+    pub dir: String,
+    /// The leaf's name in it.
+    pub name: String,
+    /// The payload.
+    pub data: Bytes,
+    /// The leaf's mode.
+    pub mode: LeafMode,
+    /// The mode in which missing directories are made.
+    pub parents: ParentMode,
+}
+
+impl Leaf {
+    /// The leaf's path.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.dir, self.name)
+    }
+
+    /// The paths of all directories above the leaf, the topmost first.
+    #[must_use]
+    pub fn ancestors(&self) -> Vec<String> {
+        let cuts = self.dir.match_indices('/').map(|(at, _)| at).filter(|&at| at > 0);
+        cuts.chain([self.dir.len()]).filter_map(|end| self.dir.get(..end).map(str::to_owned)).collect()
+    }
+}
+
+/// How a leaf is created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LeafMode {
+    /// It ends with the session.
+    Ephemeral,
+    /// It stays until deleted.
+    Persistent,
+}
+
+/// How missing directories are created.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ParentMode {
+    /// They stay until deleted.
+    Persistent,
+    /// The server removes them when they have become empty.
+    Container,
+}
+
+/// A child as it was read.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'a> {
+    /// The child's name in its directory, as the server sent it.
+    pub name: &'a str,
+    /// Its payload.
+    pub data: &'a Bytes,
+    /// What matters of its stat.
+    pub stat: LeafStat,
+}
+
+/// What matters of a znode's stat here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeafStat {
+    /// The session that owns it: 0 for a persistent znode, reserved values for containers and TTL znodes.
+    pub ephemeral_owner: i64,
+    /// How often its data was set.
+    pub version: i32,
+    /// The transaction that created it.
+    pub czxid: i64,
+    /// How many children it has.
+    pub num_children: i32,
+}
+
+impl LeafStat {
+    /// What ends the znode. Containers and TTL znodes count as persistent: no session's end removes them.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        // EphemeralType.java: CONTAINER_EPHEMERAL_OWNER is Long.MIN_VALUE, EXTENDED_MASK is 0xff in the top byte.
+        let [top, ..] = self.ephemeral_owner.to_be_bytes();
+        let special = self.ephemeral_owner == 0 || self.ephemeral_owner == i64::MIN || top == 0xff;
+        if special { Lifetime::Persistent } else { Lifetime::Session }
+    }
+}
+
+/// Why an instance has no leaf in a layout.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LayoutError {
+    /// The instance is incomplete.
+    #[error(transparent)]
+    Instance(#[from] InstanceError),
+    /// A name or path that ZooKeeper does not take, or that would leave the root.
+    #[error("{what} {name:?} cannot be part of a path: {why}")]
+    BadName {
+        /// `service`, `id` or `root`.
+        what: &'static str,
+        /// The name, shortened to at most 64 characters.
+        name: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The payload would be larger than a znode can be.
+    #[error("the payload has {len_bytes} bytes, more than {PAYLOAD_LEN_BYTES}")]
+    TooLarge {
+        /// Its length.
+        len_bytes: usize,
+    },
+}
+
+/// Why a child stands for no instance.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// It has no payload where the layout needs one.
+    #[error("the payload is empty")]
+    Empty,
+    /// The payload is larger than is parsed.
+    #[error("the payload has {len_bytes} bytes, more than {PAYLOAD_LEN_BYTES}")]
+    TooLarge {
+        /// Its length.
+        len_bytes: usize,
+    },
+    /// The payload is not JSON.
+    #[error("the payload is not JSON: {0}")]
+    Json(#[from] JsonError),
+    /// A field is missing or of another type.
+    #[error("the field {field} is missing or malformed")]
+    Field {
+        /// The field's name in the payload.
+        field: &'static str,
+    },
+    /// The address cannot be called.
+    #[error("the address cannot be called: {0}")]
+    Address(#[from] AddressError),
+    /// It belongs to another service whose name has the same path, such as `x/y` and `x-y` in go-micro's layout.
+    #[error("it belongs to the service {service:?}")]
+    OtherService {
+        /// That service, shortened to at most 64 characters.
+        service: String,
+    },
+    /// It has children, so it is a directory.
+    #[error("it has children, so it is no instance")]
+    Directory,
+}
+
+impl ReadError {
+    fn other_service(service: &str) -> Self {
+        Self::OtherService { service: shorten(service) }
+    }
+}
+
+/// Refuses a path component that ZooKeeper refuses, by the rules of Java's `PathUtils.validatePath`.
+fn check_component(what: &'static str, name: &str) -> Result<(), LayoutError> {
+    let bad = |why| Err(LayoutError::BadName { what, name: shorten(name), why });
+    match name {
+        "" => bad("it is empty"),
+        "." | ".." => bad("it is a relative path"),
+        _ if name.len() > NAME_LEN_BYTES => bad("it is too long"),
+        _ if name.contains('/') => bad("it contains a slash"),
+        _ if name.chars().any(refused) => bad("it contains a character that ZooKeeper refuses"),
+        _ => Ok(()),
+    }
+}
+
+/// Control characters, the private use area and the specials. Java looks at UTF-16 units and refuses surrogates
+/// too, and with them everything beyond the basic plane.
+fn refused(c: char) -> bool {
+    matches!(c, '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..='\u{ffff}' | '\u{10000}'..)
+}
+
+/// An absolute path without a slash at its end.
+fn check_root(root: &str) -> Result<String, LayoutError> {
+    let bad = |why| LayoutError::BadName { what: "root", name: shorten(root), why };
+    let components = root.strip_prefix('/').ok_or_else(|| bad("it does not start with a slash"))?;
+    for component in components.split('/') {
+        check_component("root", component)?;
+    }
+    Ok(root.to_owned())
+}
+
+fn check_payload(data: &Bytes) -> Result<(), ReadError> {
+    match data.len() {
+        len_bytes if len_bytes > PAYLOAD_LEN_BYTES => Err(ReadError::TooLarge { len_bytes }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ancestors_are_listed_from_the_top() {
+        let leaf = |dir: &str| Leaf {
+            dir: dir.to_owned(),
+            name: "n".to_owned(),
+            data: Bytes::new(),
+            mode: LeafMode::Ephemeral,
+            parents: ParentMode::Persistent,
+        };
+        assert_eq!(leaf("/a").ancestors(), ["/a"]);
+        assert_eq!(leaf("/a/bé/c").ancestors(), ["/a", "/a/bé", "/a/bé/c"]);
+        assert_eq!(leaf("/a/b").path(), "/a/b/n");
+    }
+
+    #[test]
+    fn without_a_word_for_a_status_the_leaf_goes() {
+        let mut instance = Instance::new("s", "i", "h:1".parse().unwrap());
+        assert!(GoMicro::new().keeps_leaf(&instance) && Plain::new().keeps_leaf(&instance));
+        for status in [Status::Draining, Status::OutOfService] {
+            instance.status = status;
+            assert!(!GoMicro::new().keeps_leaf(&instance) && !Plain::new().keeps_leaf(&instance));
+        }
+    }
+
+    #[test]
+    fn components_follow_javas_rules() {
+        for good in ["a", "...", "a b", "é", "%2f", "\u{202e}x", " ", "\u{d7ff}", "\u{f900}", "\u{ffef}"] {
+            assert_eq!(check_component("service", good), Ok(()), "{good:?}");
+        }
+        let long = "x".repeat(NAME_LEN_BYTES + 1);
+        for bad in
+            ["", ".", "..", "a/b", "a\n", "\0", "\x7f", "\u{85}", "\u{e000}", "\u{fff0}", "\u{1f600}", &long]
+        {
+            assert!(matches!(check_component("service", bad), Err(LayoutError::BadName { .. })), "{bad:?}");
+        }
+        for bad in ["", "/", "a", "/a/", "//a", "/a/../b"] {
+            assert!(check_root(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn only_sessions_own_ephemerals() {
+        let lifetime = |ephemeral_owner| LeafStat { ephemeral_owner, ..LeafStat::default() }.lifetime();
+        assert_eq!(lifetime(0), Lifetime::Persistent);
+        assert_eq!(lifetime(i64::MIN), Lifetime::Persistent);
+        assert_eq!(lifetime(-0x0100_0000_0000_0000 | 5000), Lifetime::Persistent);
+        assert_eq!(lifetime(0x0100_0000_0000_0001), Lifetime::Session);
+        assert_eq!(lifetime(-0x0200_0000_0000_0000), Lifetime::Session);
+    }
+}

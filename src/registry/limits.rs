@@ -1,0 +1,54 @@
+//! Every bound and default of the registry, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a service name or an instance id. A path of two of them stays far below the frame limit, and nobody's real
+/// names come near.
+pub const NAME_LEN_BYTES: usize = 1024;
+
+/// Nesting of a JSON payload. go-micro describes nested request types; the deepest seen have about ten levels.
+pub const JSON_DEPTH: usize = 64;
+
+/// Bytes of one payload that is parsed: ZooKeeper's own default for the largest znode.
+pub const PAYLOAD_LEN_BYTES: usize = 1024 * 1024;
+
+/// Takeovers of one leaf within [`TAKEOVER_WINDOW`]: enough for restarts in a row, too few for a war between twins.
+pub const TAKEOVERS: usize = 3;
+
+/// The window in which takeovers are counted.
+pub const TAKEOVER_WINDOW: Duration = Duration::from_secs(60);
+
+/// Sessions of this process that are remembered as its own. A server forgets a session after its timeout, so more
+/// than the last few can own no leaf any longer.
+pub const SESSIONS_HELD: usize = 16;
+
+/// Leaves are re-created after an expiry at a moment drawn from this span, so that a restarted ensemble does not get
+/// every registration at once.
+pub const RECREATE_JITTER: Duration = Duration::from_secs(1);
+
+/// Refusals in a row that may be races with others and are tried again at once; further ones are paced.
+pub const RACES_AT_ONCE: u32 = 4;
+
+/// The first pause after a refused write, or after a leaf was deleted or changed by others twice within a minute.
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause between two tries of a standing wish.
+pub const BACKOFF_MOST: Duration = Duration::from_secs(30);
+
+/// Paths in the first multiRead of a view.
+pub const CHUNK_FIRST: usize = 16;
+
+/// Paths in the largest multiRead of a view.
+pub const CHUNK_MOST: usize = 4096;
+
+/// Bytes of paths in one multiRead: a quarter of what a server accepts as one request.
+pub const CHUNK_REQUEST_LEN_BYTES: usize = 256 * 1024;
+
+/// A reply below this lets the next multiRead be twice as long.
+pub const CHUNK_GROW_BELOW_BYTES: usize = 256 * 1024;
+
+/// A reply above this halves the next multiRead.
+pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
+
+/// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
+pub const READS_IN_FLIGHT: usize = 4;
