@@ -16,6 +16,9 @@ pub use tokio_zookeeper::TokioZookeeper;
 pub use zookeeper_async::ZookeeperAsync;
 pub use zookeeper_client::ZookeeperClient;
 
+/// The names of the clients that are compared.
+pub const COMPARED: &[&str] = &[TokioZookeeper::NAME, ZookeeperAsync::NAME, ZookeeperClient::NAME];
+
 /// Asked for by every client that lets one ask, so that all ping equally seldom.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
