@@ -181,3 +181,93 @@ impl Connection {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{SocketAddr, TcpStream as Blocking};
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::NullServer;
+    use crate::drive::Workload;
+    use crate::frames::{connect_request, get_request};
+    use crate::raw::{blast, ping_pong};
+
+    /// A server on a thread that ends with the test process.
+    fn server() -> SocketAddr {
+        let mut server = NullServer::bind("127.0.0.1:0").unwrap();
+        let address = server.local_addr().unwrap();
+        thread::spawn(move || server.run().unwrap());
+        address
+    }
+
+    fn session(address: SocketAddr) -> Blocking {
+        let mut stream = Blocking::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(&connect_request()).unwrap();
+        stream.read_exact(&mut [0; 4 + 37]).unwrap();
+        stream
+    }
+
+    #[test]
+    fn the_raw_clients_get_as_many_replies_as_they_ask_for() {
+        let address = server().to_string();
+        for (workload, ops) in [(Workload::W1, 50), (Workload::W2, 5_000), (Workload::W2, 1)] {
+            assert_eq!(blast(&address, workload, ops).unwrap().ops, ops);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let done = runtime.block_on(ping_pong(&address, 50)).unwrap();
+        assert!(done.latencies_ns.iter().all(|latency| *latency < u32::MAX));
+    }
+
+    #[test]
+    fn replies_keep_order_and_number_for_a_client_that_reads_late() {
+        const REQUESTS: i32 = 100_000;
+        let mut stream = session(server());
+        let mut writer = stream.try_clone().unwrap();
+        let (done, writing) = mpsc::channel();
+        thread::spawn(move || {
+            let requests: Vec<u8> = (1..=REQUESTS).flat_map(get_request).collect();
+            writer.write_all(&requests).unwrap();
+            done.send(()).unwrap();
+        });
+        // Until all is sent or both sides are full; the outcome is the same either way.
+        drop(writing.recv_timeout(Duration::from_millis(300)));
+        let mut reply = [0; 192];
+        for xid in 1..=REQUESTS {
+            stream.read_exact(&mut reply).unwrap();
+            assert_eq!(reply[4..8], xid.to_be_bytes());
+        }
+    }
+
+    #[test]
+    fn hostile_bytes_end_their_connection_and_no_other() {
+        let address = server();
+        let mut bystander = session(address);
+        let short = [0, 0, 0, 2, 9, 9];
+        let negative = [255, 255, 255, 255];
+        let huge = [127, 255, 255, 255];
+        for bytes in [&short[..], &negative, &huge] {
+            for mut stream in [Blocking::connect(address).unwrap(), session(address)] {
+                stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                stream.write_all(bytes).unwrap();
+                assert_eq!(stream.read(&mut [0; 64]).unwrap(), 0);
+            }
+        }
+        bystander.write_all(&get_request(3)).unwrap();
+        bystander.read_exact(&mut [0; 192]).unwrap();
+    }
+
+    #[test]
+    fn a_closed_session_is_answered_then_hung_up() {
+        let mut stream = session(server());
+        let close = [[0, 0, 0, 8], [0, 0, 0, 1], (-11_i32).to_be_bytes()].concat();
+        stream.write_all(&[close, get_request(2)].concat()).unwrap();
+        let mut answered = Vec::new();
+        // The request behind the goodbye may turn the hang-up into a reset.
+        drop(stream.read_to_end(&mut answered));
+        assert_eq!(answered.len(), 20);
+    }
+}

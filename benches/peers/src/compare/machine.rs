@@ -79,15 +79,20 @@ impl Load {
     }
 
     /// The share of all CPUs, 0 to 1, that others have used since. The kernel counts in ticks of 10 ms, so a
-    /// run of a second is good to about two hundredths.
+    /// run of a second is good to about two hundredths, and a much shorter one says nothing: None.
     ///
     /// # Errors
     /// A /proc that cannot be read.
-    pub fn foreign_share(&self) -> Result<f64> {
+    pub fn foreign_share(&self) -> Result<Option<f64>> {
+        const SHORTEST: Duration = Duration::from_millis(200);
         let everyone = everyone()?.0.saturating_sub(self.everyone);
         let ours = ours(self.server)?.saturating_sub(self.ours);
-        let available = now().duration_since(self.at).as_secs_f64() * self.cpus.max(1) as f64;
-        Ok(everyone.saturating_sub(ours).as_secs_f64() / available.max(f64::MIN_POSITIVE))
+        let elapsed = now().duration_since(self.at);
+        if elapsed < SHORTEST {
+            return Ok(None);
+        }
+        let available = elapsed.as_secs_f64() * self.cpus.max(1) as f64;
+        Ok(Some((everyone.saturating_sub(ours).as_secs_f64() / available).min(1.0)))
     }
 }
 
@@ -151,7 +156,7 @@ mod tests {
     #[test]
     fn this_machine_can_be_read() {
         let load = Load::begin(std::process::id()).unwrap();
-        assert!(load.foreign_share().unwrap() >= 0.0);
+        assert!(load.foreign_share().unwrap().is_none_or(|share| (0.0..=1.0).contains(&share)));
         assert!(Machine::look().unwrap().cpus >= 1);
     }
 }

@@ -158,8 +158,9 @@ impl Cell {
 pub struct Sample {
     /// What the process said.
     pub report: Report,
-    /// Share of all CPUs that was busy with neither this process nor the server nor the comparison.
-    pub foreign_load: f64,
+    /// Share of all CPUs that was busy with neither this process nor the server nor the comparison;
+    /// None for a run too short to tell.
+    pub foreign_load: Option<f64>,
 }
 
 /// All runs of a cell, one for each round.
@@ -252,6 +253,20 @@ mod tests {
         for client in COMPARED {
             assert_eq!(cells.iter().filter(|cell| cell.client == *client).count(), 4, "{client}");
         }
+    }
+
+    #[test]
+    fn a_harness_that_allocates_or_does_not_count_is_caught() {
+        let counted = |client: &'static str, allocations: Option<f64>| {
+            let mut row = table::tests::row(Workload::W1, client, "ct", &[1.0]);
+            row.counted = row.timed.iter().map(|sample| sample.report.clone()).collect();
+            row.counted[0].allocs_per_op = allocations;
+            check_counting(&[row]).is_ok()
+        };
+        assert!(counted("noop", Some(0.0)) && counted("tokio-zookeeper", Some(4.0)));
+        assert!(!counted("noop", Some(0.01)));
+        assert!(!counted("tokio-zookeeper", Some(0.0)));
+        assert!(!counted("tokio-zookeeper", None));
     }
 
     #[test]

@@ -52,17 +52,18 @@ fn heading(rows: &[Row], machine: &Machine) -> String {
     let versions: Vec<String> =
         versions().into_iter().map(|(name, version)| format!("{name} {version}")).collect();
     let rounds = rows.first().map_or(0, |row| row.timed.len());
-    let foreign = || rows.iter().flat_map(|row| row.timed.iter().map(|sample| sample.foreign_load));
-    let (_, worst) = range(foreign()).unwrap_or_default();
+    let foreign = || rows.iter().flat_map(|row| row.timed.iter().filter_map(|sample| sample.foreign_load));
+    let foreign = match (median(foreign()), range(foreign())) {
+        (Some(middle), Some((_, worst))) => format!("median {middle:.2}, at worst {worst:.2} of all CPUs"),
+        _ => "runs too short to tell".to_owned(),
+    };
     format!(
-        "{} CPUs, {}, Linux {}, {}\n{}\n{rounds} rounds; foreign load: median {:.2}, at worst {worst:.2} of all \
-         CPUs\n",
+        "{} CPUs, {}, Linux {}, {}\n{}\n{rounds} rounds; foreign load: {foreign}\n",
         machine.cpus,
         machine.cpu_model,
         machine.kernel,
         machine.rustc,
         versions.join(", "),
-        median(foreign()).unwrap_or_default(),
     )
 }
 
@@ -93,7 +94,7 @@ fn workload_table(workload: Workload, rows: &[Row], judged: bool) -> String {
             figure(counted(row, |report| report.allocs_per_op), 2),
             figure(counted(row, |report| report.alloc_bytes_per_op), 0),
             figure(middle(&row.timed, |report| Some(report.voluntary_switches_per_op)), 3),
-            figure(median(row.timed.iter().map(|sample| sample.foreign_load)), 2),
+            figure(median(row.timed.iter().filter_map(|sample| sample.foreign_load)), 2),
         ];
         let verdict = if judged { format!(" {} |", standing(row, rows)) } else { String::new() };
         // Writing to a String cannot fail.
@@ -196,8 +197,10 @@ pub(super) mod tests {
             voluntary_switches_per_op: 0.0,
             profile: "release".to_owned(),
         };
-        let timed =
-            cpu_us_per_op.iter().map(|cpu| Sample { report: report(*cpu), foreign_load: 0.25 }).collect();
+        let timed = cpu_us_per_op
+            .iter()
+            .map(|cpu| Sample { report: report(*cpu), foreign_load: Some(0.25) })
+            .collect();
         Row { cell: Cell { workload, client, runtime }, timed, counted: Vec::new() }
     }
 
