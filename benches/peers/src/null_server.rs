@@ -234,7 +234,7 @@ mod tests {
             done.send(()).unwrap();
         });
         // Until all is sent or both sides are full; the outcome is the same either way.
-        drop(writing.recv_timeout(Duration::from_millis(300)));
+        let _ = writing.recv_timeout(Duration::from_millis(300));
         let mut reply = [0; 192];
         for xid in 1..=REQUESTS {
             stream.read_exact(&mut reply).unwrap();
