@@ -20,11 +20,11 @@ fn main() -> Result<()> {
     let machine = Machine::look()?;
     let here = std::env::current_exe()?;
     let rows = run(&plan, &machine, here.parent().context("no directory")?.to_owned())?;
+    write!(std::io::stdout(), "{}", table::markdown(&rows, &machine, !plan.smoke))?;
     if let Some(file) = args.get::<String>("--json")? {
         let text = serde_json::to_string_pretty(&table::json(&rows, &machine))?;
         std::fs::write(&file, text).with_context(|| format!("write {file}"))?;
     }
-    write!(std::io::stdout(), "{}", table::markdown(&rows, &machine, !plan.smoke))?;
     Ok(())
 }
 
