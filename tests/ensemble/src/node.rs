@@ -37,6 +37,16 @@ impl Ports {
     }
 }
 
+/// What a server is to run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) version: Version,
+    /// The lines of `zoo.cfg` but for its directory, ports and peers.
+    pub(crate) config: BTreeMap<String, String>,
+    /// Flags of the Java virtual machine.
+    pub(crate) jvm: Vec<String>,
+}
+
 /// One ZooKeeper server. All methods take `&self`: a test may break a node from another thread.
 #[derive(Debug)]
 pub struct Node {
@@ -62,12 +72,13 @@ struct State {
 
 impl Node {
     pub(crate) fn new(
-        (id, version, directory): (usize, Version, PathBuf),
+        id: usize,
+        directory: PathBuf,
         ports: Ports,
         peers: Vec<String>,
-        config: BTreeMap<String, String>,
-        jvm: Vec<String>,
+        plan: Plan,
     ) -> Result<Self> {
+        let Plan { version, config, jvm } = plan;
         let data = directory.join("data");
         fs::create_dir_all(&data)
             .map_err(|cause| Error::io(format!("creating {}", data.display()), cause))?;

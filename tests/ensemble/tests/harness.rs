@@ -4,7 +4,16 @@
 
 use menagerie_ensemble::{Ensemble, Kazoo, Role, Version, eventually, proxy::Proxy};
 use serde_json::json;
-use std::{collections::BTreeSet, panic, path::Path, time::Duration};
+use std::{
+    collections::BTreeSet,
+    env,
+    io::{BufRead, BufReader},
+    panic,
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
 const BUDGET: Duration = Duration::from_secs(60);
 
@@ -165,4 +174,35 @@ fn a_server_that_cannot_start_says_why_at_once() {
         Ensemble::builder(Version::V3_8).config("tickTime", "soon").within(BUDGET).start().unwrap_err();
     let text = refused.to_string();
     assert!(text.contains("does not run") && text.contains("NumberFormatException"), "{text}");
+}
+
+/// Runs itself once more as the process that is killed: that one starts a server, says its number and waits.
+#[test]
+fn servers_end_when_the_test_process_is_killed() {
+    const ROLE: &str = "ENSEMBLE_TEST_IS_KILLED";
+    if env::var_os(ROLE).is_some() {
+        let ensemble = Ensemble::standalone(Version::V3_8).unwrap();
+        println!("\npid {}", ensemble.node(1).pid().unwrap());
+        loop {
+            thread::park();
+        }
+    }
+    let mut victim = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "servers_end_when_the_test_process_is_killed", "--nocapture"])
+        .env(ROLE, "1")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(victim.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let server = lines.find_map(|line| line.strip_prefix("pid ")?.parse().ok()).unwrap();
+    assert!(is_alive(server));
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    let gone =
+        eventually(
+            "end of the server",
+            BUDGET,
+            || if is_alive(server) { Err(String::new()) } else { Ok(()) },
+        );
+    gone.unwrap();
 }
