@@ -1,0 +1,43 @@
+//! Real Apache ZooKeeper servers for tests: start them, break them, and read them back with another client.
+//!
+//! Knows processes, files and sockets of this machine. Does not know Menagerie: no crate of the workspace is used
+//! here, so a misreading of the protocol cannot be on both sides of a test. Everything blocks; an asynchronous test
+//! calls it from `spawn_blocking`, or where nothing else needs the thread.
+//!
+//! ```no_run
+//! use menagerie_ensemble::{Ensemble, Version};
+//! use std::time::Duration;
+//!
+//! # fn main() -> menagerie_ensemble::Result<()> {
+//! let ensemble = Ensemble::builder(Version::V3_8).nodes(3).config("maxSessionTimeout", 60_000).start()?;
+//! let leader = ensemble.leader(Duration::from_secs(10))?;
+//! leader.kill()?;
+//! let next = ensemble.leader(Duration::from_secs(20))?;
+//! assert_ne!(leader.id(), next.id());
+//! # Ok(()) }
+//! ```
+//!
+//! Processes end when their handle is dropped, also in a panic, and when the test process itself is killed. They
+//! are addressed by process id, never by name. Files are below the workspace's `target/ensemble`; they are removed
+//! with the handle, unless a test is panicking: then the logs are printed and the directory stays.
+//!
+//! ZooKeeper itself is unpacked by `tests/unpack`, which `tests/run` calls.
+
+mod ensemble;
+mod error;
+mod four_letter;
+mod install;
+mod kazoo;
+mod node;
+mod ports;
+mod process;
+pub mod proxy;
+mod wait;
+
+pub use ensemble::{Builder, Ensemble};
+pub use error::{Error, Result};
+pub use four_letter::{Connection, Dump, Role, Srvr, WatchSummary};
+pub use install::Version;
+pub use kazoo::{Kazoo, Znode};
+pub use node::Node;
+pub use wait::eventually;
