@@ -30,7 +30,7 @@ impl<T> Session<T> {
         self.servers.connection_lost(connection.has_lived(now, self.timeout()));
         self.fail_committed(*connection, Cause::ConnectionLost(loss));
         for waiting in take_waiting(&mut self.waiting, |waiting| {
-            waiting.pipelined && !cfg!(plant = "session_pipeline_with_holes")
+            waiting.pipelined && !planted!("session_pipeline_with_holes")
         }) {
             self.fail(waiting.entry, Cause::ConnectionLost(loss), Fate::NotSent);
         }
@@ -54,7 +54,7 @@ impl<T> Session<T> {
     /// Nothing was heard of any server for 4/3 of the timeout. By its own clock the ensemble may have given the session
     /// up by now; whether it has is for it to say.
     pub(super) fn lose_contact(&mut self) {
-        if cfg!(plant = "session_expires_by_itself") {
+        if planted!("session_expires_by_itself") {
             return self.end(End::Expired);
         }
         let Life::Established(established) = &mut self.life else { return };

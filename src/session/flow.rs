@@ -109,7 +109,7 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return };
         let found = connection.pending.iter_mut().find(|committed| committed.id == request);
         let buried = found.and_then(|committed| committed.entry.bury());
-        if cfg!(plant = "session_no_tombstone") {
+        if planted!("session_no_tombstone") {
             connection.pending.retain(|committed| committed.id != request);
         }
         if let Some(token) = buried {
@@ -156,7 +156,7 @@ impl<T> Session<T> {
             }
             return true;
         }
-        connection.alone = ability == Ability::Untried && !cfg!(plant = "session_probe_in_company");
+        connection.alone = ability == Ability::Untried && !planted!("session_probe_in_company");
         let xid = connection.xid.next();
         waiting.frame.patch(4, xid.0);
         if let Some(arming) = &waiting.entry.arming {
@@ -332,7 +332,7 @@ fn write_frame(
 fn set_watch_flag(frame: &mut Writer, flag: Flag) {
     match flag {
         Flag::Keep => {}
-        Flag::Clear if cfg!(plant = "session_modes_overwritten") => {}
+        Flag::Clear if planted!("session_modes_overwritten") => {}
         Flag::Clear => frame.patch_end(&[0]),
         Flag::Mode(mode) => frame.patch_end(&mode.code().to_be_bytes()),
     }

@@ -151,7 +151,7 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return Err(Violation::Unsolicited) };
         match connection.pending.front() {
             None => Err(Violation::Unsolicited),
-            Some(front) if front.xid != header.xid && !cfg!(plant = "session_order_unchecked") => {
+            Some(front) if front.xid != header.xid && !planted!("session_order_unchecked") => {
                 Err(Violation::OutOfOrder)
             }
             Some(_) => connection.pending.pop_front().ok_or(Violation::Unsolicited),
@@ -196,7 +196,7 @@ impl<T> Session<T> {
         // Not from the answers to SetWatches: if the connection goes between two batches, the watches of the second must
         // still be compared with what was seen before the first.
         let restores =
-            matches!(committed.entry.owner, Owner::Restore(_)) && !cfg!(plant = "session_zxid_from_batches");
+            matches!(committed.entry.owner, Owner::Restore(_)) && !planted!("session_zxid_from_batches");
         if header.zxid > 0 && !restores {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }
@@ -207,7 +207,7 @@ impl<T> Session<T> {
             let answers = header.err != ErrorCode::UNIMPLEMENTED || header.zxid != -1;
             self.abilities.learn(&connection.server, connection.address, committed.op, answers);
         }
-        let is_write = committed.op.is_write() || cfg!(plant = "session_lease_from_reads");
+        let is_write = committed.op.is_write() || planted!("session_lease_from_reads");
         if is_write && header.zxid > 0 && is_from_quorum(header.err) {
             let timeout = self.timeout();
             self.leases.proved(committed.at, timeout);
@@ -273,7 +273,7 @@ impl<T> Session<T> {
             }
             Err(_) => return Err(Violation::Malformed),
         };
-        if cfg!(plant = "session_zxid_from_events") {
+        if planted!("session_zxid_from_events") {
             self.last_zxid = self.last_zxid.max(zxid);
         }
         let occurrence = Occurrence { event_type: event.event_type, path: event.path, zxid };
@@ -331,7 +331,7 @@ impl<T> Session<T> {
 impl<T> Connection<T> {
     /// Whether any byte of what begins at this place of the stream left.
     pub(super) fn was_sent(&self, start: u64) -> bool {
-        start < self.written && !cfg!(plant = "session_fate_guessed")
+        start < self.written && !planted!("session_fate_guessed")
     }
 }
 

@@ -238,7 +238,7 @@ impl WatchTable {
 
     /// The connection went, and all that the server held with it. Requests on their way set nothing.
     pub(super) fn disconnected(&mut self) {
-        if cfg!(plant = "session_watches_forgotten") {
+        if planted!("session_watches_forgotten") {
             *self = Self::default();
         }
         self.abandoned.clear();

@@ -208,7 +208,7 @@ fn wanted(known: &Known<'_>, session: i64, seen: &Seen) -> Step {
     if own || known.held.contains(&owner) {
         return Step::TakeOver { version };
     }
-    if !seen.same && !cfg!(plant = "registry-foreign-takeover") {
+    if !seen.same && !planted!("registry_foreign_takeover") {
         return conflict(ConflictKind::Foreign);
     }
     if seen.stat.lifetime() == Lifetime::Persistent {
@@ -219,7 +219,7 @@ fn wanted(known: &Known<'_>, session: i64, seen: &Seen) -> Step {
             Step::ReplacePersistent { version }
         };
     }
-    if known.twin && !cfg!(plant = "registry-twin-takeover") {
+    if known.twin && !planted!("registry_twin_takeover") {
         return conflict(ConflictKind::Twin);
     }
     Step::TakeOver { version }

@@ -171,7 +171,7 @@ impl Standing {
         self.on_changed();
         match self.session {
             Some(old) if old == id => {
-                if cfg!(plant = "registry-write-on-reconnect") {
+                if planted!("registry_write_on_reconnect") {
                     self.observed = Observed::Absent;
                 }
             }
@@ -222,7 +222,7 @@ impl Standing {
     }
 
     fn known(&self) -> Known<'_> {
-        let most = if cfg!(plant = "registry-endless-takeovers") { usize::MAX } else { TAKEOVERS };
+        let most = if planted!("registry_endless_takeovers") { usize::MAX } else { TAKEOVERS };
         let spent = self.takeovers.len().checked_sub(most);
         let oldest = spent.and_then(|at| self.takeovers.get(at));
         Known {

@@ -287,7 +287,7 @@ impl View {
     }
 
     fn on_child_event(&mut self, name: &str, kind: EventType) {
-        if cfg!(plant = "registry-remove-on-event") && kind == EventType::NODE_DELETED {
+        if planted!("registry_remove_on_event") && kind == EventType::NODE_DELETED {
             self.remove(name);
             return self.publish();
         }
@@ -428,7 +428,7 @@ impl View {
                 }
             }
             Err(ErrorCode::NO_NODE) => {
-                let hasty = cfg!(plant = "registry-early-no-node");
+                let hasty = planted!("registry_early_no_node");
                 let clean = |child: &Child| hasty || child.dirty.is_none_or(|mark| mark <= begun);
                 if self.children.get(name).is_some_and(clean) {
                     self.remove(name);
@@ -529,7 +529,7 @@ impl View {
     fn publish(&mut self) {
         if let Some(resync) = &self.resync {
             let listed = self.list_dirty.is_none_or(|mark| mark > resync.mark);
-            if !listed || resync.owed > 0 && !cfg!(plant = "registry-partial-set") {
+            if !listed || resync.owed > 0 && !planted!("registry_partial_set") {
                 return;
             }
             self.resync = None;

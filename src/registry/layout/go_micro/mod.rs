@@ -151,7 +151,7 @@ impl Layout for GoMicro {
 
 /// A name as the plugin puts it into a path (`util.go` of all its versions): lossy, and nothing else is escaped.
 fn escape(name: &str) -> String {
-    if cfg!(plant = "registry-unescaped-name") { name.to_owned() } else { name.replace('/', "-") }
+    if planted!("registry_unescaped_name") { name.to_owned() } else { name.replace('/', "-") }
 }
 
 #[cfg(test)]
