@@ -105,6 +105,8 @@ pub fn main(counted: bool) -> Result<()> {
     let client: String = args.need("--client")?;
     match client.as_str() {
         Noop::NAME => measure::<Noop>(&run),
+        #[cfg(feature = "ours")]
+        crate::clients::Ours::NAME => measure::<crate::clients::Ours>(&run),
         TokioZookeeper::NAME => measure::<TokioZookeeper>(&run),
         ZookeeperAsync::NAME => measure::<ZookeeperAsync>(&run),
         ZookeeperClient::NAME => measure::<ZookeeperClient>(&run),

@@ -48,6 +48,8 @@ fn build() -> Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.args(["build", "--quiet", "--release", "--bins", "--manifest-path", MANIFEST]);
+    #[cfg(feature = "ours")]
+    command.args(["--features", "ours"]);
     let status = command.status().context("cargo build")?;
     ensure!(status.success(), "cargo build failed");
     Ok(())

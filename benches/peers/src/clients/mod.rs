@@ -7,17 +7,27 @@ use std::time::Duration;
 use anyhow::Result;
 
 mod noop;
+#[cfg(feature = "ours")]
+mod ours;
 mod tokio_zookeeper;
 mod zookeeper_async;
 mod zookeeper_client;
 
 pub use noop::Noop;
+#[cfg(feature = "ours")]
+pub use ours::Ours;
 pub use tokio_zookeeper::TokioZookeeper;
 pub use zookeeper_async::ZookeeperAsync;
 pub use zookeeper_client::ZookeeperClient;
 
 /// The names of the clients that are compared.
-pub const COMPARED: &[&str] = &[TokioZookeeper::NAME, ZookeeperAsync::NAME, ZookeeperClient::NAME];
+pub const COMPARED: &[&str] = &[
+    #[cfg(feature = "ours")]
+    Ours::NAME,
+    TokioZookeeper::NAME,
+    ZookeeperAsync::NAME,
+    ZookeeperClient::NAME,
+];
 
 /// Asked for by every client that lets one ask, so that all ping equally seldom.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
