@@ -25,23 +25,24 @@ zk.start(timeout=30)
 
 const EPILOGUE: &str = "\nzk.stop()\nzk.close()\n";
 
-/// Walks the tree and prints a list of znodes. A znode that goes while it is read is left out.
+/// Walks the tree level by level and prints a list of znodes. A znode that goes while it is read is left out.
 const TREE: &str = r#"
 zk.sync("/")
 out = []
-todo = [args]
-while todo:
-    path = todo.pop()
-    try:
-        data, stat = zk.get(path)
-        children = zk.get_children(path)
-    except NoNodeError:
-        continue
-    out.append({"path": path, "data": None if data is None else data.hex(), "czxid": stat.czxid,
-                "mzxid": stat.mzxid, "pzxid": stat.pzxid, "ctime": stat.ctime, "mtime": stat.mtime,
-                "version": stat.version, "cversion": stat.cversion, "aversion": stat.aversion,
-                "owner": stat.ephemeralOwner, "children": len(children)})
-    todo.extend(path.rstrip("/") + "/" + child for child in children)
+level = [args]
+while level:
+    asked = [(path, zk.get_async(path), zk.get_children_async(path)) for path in level]
+    level = []
+    for path, data, children in asked:
+        try:
+            (data, stat), children = data.get(), children.get()
+        except NoNodeError:
+            continue
+        out.append({"path": path, "data": None if data is None else data.hex(), "czxid": stat.czxid,
+                    "mzxid": stat.mzxid, "pzxid": stat.pzxid, "ctime": stat.ctime, "mtime": stat.mtime,
+                    "version": stat.version, "cversion": stat.cversion, "aversion": stat.aversion,
+                    "owner": stat.ephemeralOwner, "children": len(children)})
+        level.extend(path.rstrip("/") + "/" + child for child in children)
 answer(out)
 "#;
 

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by unwrapping, also in its helpers")]
 
-use menagerie_ensemble::{Ensemble, Kazoo, Role, Version, eventually, proxy::Proxy};
+use menagerie_ensemble::{Ensemble, Kazoo, Node, Role, Version, eventually, proxy::Proxy};
 use serde_json::json;
 use std::{
     collections::BTreeSet,
@@ -68,30 +68,86 @@ fn kazoo_reads_back_what_there_is_and_data_outlives_a_restart_but_not_a_wipe() {
 }
 
 #[test]
-fn a_session_and_its_ephemerals_show_in_cons_and_dump() {
+fn a_session_shows_where_it_is_and_what_it_owns() {
     let ensemble = Ensemble::standalone(Version::V3_8).unwrap();
-    let proxy = Proxy::start(ensemble.node(1).client_addr()).unwrap();
-    let script = "
-import socket
-path = zk.create('/e', b'x', ephemeral=True)
-zk.exists('/e', watch=lambda event: None)
-def ask(word):
-    with socket.create_connection(args) as asking:
-        asking.sendall(word)
-        return b''.join(iter(lambda: asking.recv(65536), b'')).decode()
-answer([zk.client_id[0], ask(b'cons'), ask(b'dump'), ask(b'wchs')])";
-    let address = ensemble.node(1).client_addr();
-    let args = json!([address.ip().to_string(), address.port()]);
-    let answer = Kazoo::find().unwrap().run(&proxy.connect_string(), &args, script).unwrap();
-    let session = answer[0].as_i64().unwrap();
-    assert!(answer[1].as_str().unwrap().contains(&format!("sid=0x{session:x}")));
-    assert!(answer[2].as_str().unwrap().contains(&format!("0x{session:x}:\n\t/e")));
-    assert!(answer[3].as_str().unwrap().contains("Total watches:1"));
-    // The session is closed, and its znode gone.
-    let dump = ensemble.node(1).dump().unwrap();
+    let (node, kazoo) = (ensemble.node(1), Kazoo::find().unwrap());
+    let proxy = Proxy::start(node.client_addr()).unwrap();
+    let (through, direct) = (proxy.connect_string(), node.connect_string());
+    let holder = thread::spawn(move || {
+        let script = "
+import threading
+go = threading.Event()
+zk.exists('/go', watch=lambda event: go.set())
+zk.create('/held', b'x', ephemeral=True)
+answer([zk.client_id[0], go.wait(60)])";
+        Kazoo::find().unwrap().run(&through, &json!(null), script).unwrap()
+    });
+    let owner = eventually("ephemeral", BUDGET, || {
+        let tree = kazoo.tree(&direct, "/held").map_err(|why| why.to_string())?;
+        tree.get("/held").map(|znode| znode.ephemeral_owner).ok_or_else(|| String::from("none yet"))
+    });
+    let session = owner.unwrap();
+    let dump = node.dump().unwrap();
+    assert!(dump.sessions.contains(&session));
+    assert_eq!(dump.ephemerals[&session], ["/held".to_owned()].into());
+    assert_eq!(ensemble.node_of_session(session).map(Node::id), Some(1));
+    assert!(ensemble.node_of_session(session + 1).is_none());
+    assert_eq!(node.wchs().unwrap().watches, 1);
+
+    create(&direct, "/go", "");
+    assert_eq!(holder.join().unwrap(), json!([session, true]));
+    let dump = node.dump().unwrap();
     assert!(!dump.ephemerals.contains_key(&session) && !dump.sessions.contains(&session));
     let counts = proxy.counts();
-    assert_eq!((counts.handshakes, counts.frames(1), counts.frames(3), counts.frames(-11)), (1, 1, 1, 1));
+    assert_eq!((counts.handshakes, counts.notifications), (1, 1));
+    // create, exists, closeSession
+    assert_eq!([1, 3, -11].map(|opcode| counts.frames(opcode)), [1, 1, 1]);
+}
+
+#[test]
+fn a_proxy_that_withholds_keeps_an_event_from_a_real_client() {
+    let ensemble = Ensemble::standalone(Version::V3_9).unwrap();
+    let proxy = Proxy::start(ensemble.node(1).client_addr()).unwrap();
+    proxy.withhold_notifications(true);
+    let script = "
+import threading
+fired = threading.Event()
+zk.exists('/w', watch=lambda event: fired.set())
+zk.create('/w', b'')
+# The answer to a later request comes behind the event.
+zk.get('/w')
+answer(fired.wait(0.2))";
+    let fired = Kazoo::find().unwrap().run(&proxy.connect_string(), &json!(null), script).unwrap();
+    assert_eq!((fired, proxy.counts().withheld), (json!(false), 1));
+}
+
+#[test]
+fn the_super_user_passes_every_acl() {
+    let ensemble = Ensemble::builder(Version::V3_9).super_user().start().unwrap();
+    let script = "
+from kazoo.security import make_digest_acl
+zk.create('/locked', b'x', acl=[make_digest_acl('somebody', 'else', all=True)])
+def may_read():
+    try:
+        zk.get('/locked')
+        return True
+    except NoAuthError:
+        return False
+before = may_read()
+zk.add_auth('digest', 'super:secret')
+answer([before, may_read()])";
+    let answer = Kazoo::find().unwrap().run(&ensemble.connect_string(), &json!(null), script).unwrap();
+    assert_eq!(answer, json!([false, true]));
+}
+
+#[test]
+fn what_a_script_says_when_it_fails_is_in_the_error() {
+    let ensemble = Ensemble::standalone(Version::V3_8).unwrap();
+    let (kazoo, connect) = (Kazoo::find().unwrap(), ensemble.connect_string());
+    let raised = kazoo.run(&connect, &json!(null), "zk.get('/nowhere')").unwrap_err();
+    assert!(raised.to_string().contains("NoNodeError"), "{raised}");
+    let silent = kazoo.run(&connect, &json!(null), "pass").unwrap_err();
+    assert!(silent.to_string().contains("no JSON"), "{silent}");
 }
 
 #[test]
