@@ -107,3 +107,6 @@ pub const WRITE_SEGMENTS: usize = 16;
 
 /// How long `connect` waits for the first session.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Read buffers kept while replies are still slices of them.
+pub const READ_POOL: usize = 4;

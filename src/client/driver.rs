@@ -30,6 +30,8 @@ pub(super) struct Driver {
     connection: Option<(ConnId, Connection)>,
     out: Writer,
     input: BytesMut,
+    /// Buffers that replies may still be slices of.
+    pool: VecDeque<BytesMut>,
     actions: VecDeque<Action<Token>>,
     todo: VecDeque<Todo>,
     freed: usize,
@@ -62,6 +64,7 @@ impl Driver {
             connection: None,
             out: Writer::with_spill(limits::SPILL_LEN_BYTES),
             input: BytesMut::new(),
+            pool: VecDeque::new(),
             actions: VecDeque::new(),
             todo: VecDeque::new(),
             freed: 0,
@@ -178,10 +181,7 @@ impl Driver {
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((conn, connection)) = &mut self.connection else { return Poll::Pending };
         let conn = *conn;
-        let spare = self.input.capacity() - self.input.len();
-        if spare < limits::READ_SPARE_LEN_BYTES {
-            self.input.reserve(limits::READ_LEN_BYTES.max(self.input.len()));
-        }
+        make_room(&mut self.input, &mut self.pool);
         let read = ready!(pin!(connection.read_buf(&mut self.input)).poll(cx));
         match read {
             Ok(0) => self.lost(cx, conn, Loss::Closed),
@@ -243,6 +243,7 @@ impl Driver {
         if self.input.is_empty() {
             // Time passed: an idle session gives its buffers back.
             self.input = BytesMut::new();
+            self.pool = VecDeque::new();
             self.out.shrink(0);
         }
         Poll::Ready(())
@@ -273,6 +274,30 @@ impl Future for Driver {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// Makes room for a read: in the buffer itself, if nothing else holds it any more; in one that was put aside and has come
+/// free; in a new one.
+fn make_room(input: &mut BytesMut, pool: &mut VecDeque<BytesMut>) {
+    if input.capacity() - input.len() >= limits::READ_SPARE_LEN_BYTES {
+        return;
+    }
+    if !input.is_empty() {
+        // Part of a frame: it has to move along, and grows as it arrives.
+        input.reserve(limits::READ_LEN_BYTES.max(input.len()));
+        return;
+    }
+    if input.try_reclaim(limits::READ_LEN_BYTES) {
+        return;
+    }
+    let free = pool.iter_mut().position(|buffer| buffer.try_reclaim(limits::READ_LEN_BYTES));
+    let next = free
+        .and_then(|at| pool.remove(at))
+        .unwrap_or_else(|| BytesMut::with_capacity(limits::READ_LEN_BYTES));
+    let used = std::mem::replace(input, next);
+    if pool.len() < limits::READ_POOL && used.capacity() > 0 {
+        pool.push_back(used);
     }
 }
 
