@@ -2,7 +2,7 @@
 //!
 //! A binary of its own with one thread, so that nothing else allocates while it measures.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Frames of real servers and clients decode to what they are known to say, and encode back to the same bytes.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Bytes that no honest peer sends: always an error that says where, never a panic.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Whatever is encoded decodes to itself: every record, every body, every null, on every way out of the writer.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
 
