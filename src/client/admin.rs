@@ -131,7 +131,7 @@ impl<'a> Call<'a, Sync<'a>> {
                     client.when_connected(deadline).await?;
                 }
                 Err(error) if error.is_queue_full() && tokio::time::Instant::now() < deadline => {
-                    client.ready().await?
+                    drop(client.ready().await?)
                 }
                 result => return result,
             }

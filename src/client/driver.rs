@@ -83,8 +83,7 @@ impl Driver {
         cx: &Context<'_>,
         tell: impl FnOnce(&mut Core, Instant, &mut BytesMut) -> R,
     ) -> (R, bool) {
-        let hub = self.hub.clone();
-        let mut core = hub.lock();
+        let mut core = self.hub.lock();
         core.attend(cx.waker());
         let result = tell(&mut core, now(), &mut self.input);
         core.session.poll_actions(&mut self.actions);

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::hub::{Hub, Ticket, now};
 use super::watch_buffer::WatchBuffer;
-use super::{Client, Error};
+use super::{Client, Error, Place};
 use crate::jute::{Encode, OpCode};
 use crate::limits;
 use crate::path::PathError;
@@ -113,29 +113,45 @@ impl<'a, O: Operation> Call<'a, O> {
     /// go out in that order and are never repeated. After a loss each tells its fate, and what was applied is a prefix of
     /// what was sent. Dropping the future does not take the request back.
     ///
-    /// With every place taken it completes with [`Cause::QueueFull`]; [`Client::ready`] waits for one.
+    /// With every place taken it completes with [`Cause::QueueFull`]; [`Client::ready`] waits for one and reserves it.
     pub fn send(self) -> Sent<O> {
+        self.send_with(0)
+    }
+
+    /// As [`send`](Self::send), in a place reserved before: a short request finds room for certain.
+    pub fn send_in(self, place: Place<'_>) -> Sent<O> {
+        place.0.forget();
+        self.send_with(1)
+    }
+
+    /// Sends, with so many places held already.
+    fn send_with(self, held: u32) -> Sent<O> {
         let Self { client, op, timeout } = self;
         let deadline = now() + timeout.unwrap_or(client.hub.request_timeout);
-        let state = match op.check() {
-            Err(error) => SentState::Failed(Some(error.at(op.op(), op.path()))),
-            Ok(()) => match client.hub.places.try_acquire_many(limits::places(op.len_bytes())) {
+        let places = &client.hub.places;
+        let missing = limits::places(op.len_bytes()).saturating_sub(held);
+        let sent = match op.check() {
+            Err(error) => Err((error, held)),
+            Ok(()) => match places.try_acquire_many(missing) {
                 Ok(permit) => {
                     permit.forget();
-                    match submit(client, client.pinned, &op, deadline, true) {
-                        Ok(flight) => SentState::Flying(flight),
-                        Err(error) => SentState::Failed(Some(error)),
-                    }
+                    submit(client, client.pinned, &op, deadline, true).map_err(|error| (error, 0))
                 }
                 Err(_) => {
                     let cause = match client.hub.lock().refuses(client.pinned) {
                         Some(end) => Cause::SessionEnded(end),
                         None => Cause::QueueFull,
                     };
-                    let error = RequestError { cause, fate: Fate::NotSent };
-                    SentState::Failed(Some(Error::new(error).at(op.op(), op.path())))
+                    Err((Error::new(RequestError { cause, fate: Fate::NotSent }), held))
                 }
             },
+        };
+        let state = match sent {
+            Ok(flight) => SentState::Flying(flight),
+            Err((error, unused)) => {
+                places.add_permits(unused as usize);
+                SentState::Failed(Some(error.at(op.op(), op.path())))
+            }
         };
         Sent { hub: client.hub.clone(), chroot: client.chroot.clone(), op, state }
     }
@@ -244,9 +260,6 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
     fn start(&mut self) -> Result<(), Error> {
         self.op.check().map_err(|error| error.at(self.op.op(), self.op.path()))?;
         let client = self.client;
-        if self.epoch.is_none() {
-            self.epoch = Some(client.pinned.unwrap_or_else(|| client.hub.lock().epoch));
-        }
         let wanted = limits::places(self.op.len_bytes());
         match client.hub.places.try_acquire_many(wanted) {
             Ok(permit) => {
@@ -255,6 +268,8 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
             }
             Err(_) => {
                 let deadline = self.deadline;
+                // It belongs to the session it began to wait under.
+                self.epoch = self.epoch.or(client.pinned).or_else(|| Some(client.hub.lock().epoch));
                 self.state = State::Queued(Box::pin(async move {
                     let place = client.hub.places.acquire_many(wanted);
                     match tokio::time::timeout_at(deadline.into(), place).await {
@@ -273,7 +288,10 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
 
     fn launch(&mut self) -> Result<(), Error> {
         // Under the session it began with, whatever the handle follows.
-        self.state = State::Flying(submit(self.client, self.epoch, &self.op, self.deadline, false)?);
+        let epoch = self.epoch.or(self.client.pinned);
+        let flight = submit(self.client, epoch, &self.op, self.deadline, false)?;
+        self.epoch = Some(flight.ticket.epoch);
+        self.state = State::Flying(flight);
         Ok(())
     }
 

@@ -235,18 +235,14 @@ impl Client {
         Stats { session, in_flight, operations: self.hub.counters.operations() }
     }
 
-    /// Waits until there is a place for a short request, in line with all others who wait for one.
+    /// Waits for a place, in line with all others who wait for one, and reserves it: [`Call::send_in`] then finds it.
     ///
-    /// Cancel safe.
+    /// Cancel safe; dropping the place gives it back.
     ///
     /// # Errors
     /// The client has ended.
-    pub async fn ready(&self) -> Result<(), Error> {
-        match self.hub.places.acquire().await {
-            // The place is given back at once: others in line come first, and then it is there for the taking.
-            Ok(_place) => Ok(()),
-            Err(_) => Err(self.ended_error()),
-        }
+    pub async fn ready(&self) -> Result<Place<'_>, Error> {
+        self.hub.places.acquire().await.map(Place).map_err(|_| self.ended_error())
     }
 
     fn ended_error(&self) -> Error {
@@ -316,20 +312,22 @@ impl Client {
         self.pinned.is_none() && self.hub.lock().over.is_none()
     }
 
-    /// Waits until the session that has ended is followed by another, or by nothing.
-    async fn next_session(&self) {
+    /// Waits for a session after this one, or for the end of all; yields the last there is.
+    async fn session_after(&self, epoch: u64) -> u64 {
         let mut status = self.hub.status.subscribe();
         loop {
-            if self.hub.lock().over.is_some() || !matches!(status.borrow_and_update().state, State::Ended(_))
-            {
-                return;
-            }
-            if status.changed().await.is_err() {
-                return;
+            let current = status.borrow_and_update().epoch;
+            if current > epoch || self.hub.lock().over.is_some() || status.changed().await.is_err() {
+                return current;
             }
         }
     }
 }
+
+/// A reserved place: see [`Client::ready`].
+#[must_use = "dropping it gives the place back"]
+#[derive(Debug)]
+pub struct Place<'a>(tokio::sync::SemaphorePermit<'a>);
 
 /// A lease being held: see [`Client::hold_lease`].
 #[must_use = "dropping it lets the lease go"]

@@ -59,7 +59,8 @@ pub struct Watcher {
     over: bool,
 }
 
-type Renewal = Pin<Box<dyn Future<Output = Result<Watching, Error>> + Send>>;
+/// Yields the session it was tried under, and how that went.
+type Renewal = Pin<Box<dyn Future<Output = (u64, Result<Watching, Error>)> + Send>>;
 
 /// A watch that is set, until it is dropped.
 struct Watching {
@@ -213,7 +214,7 @@ impl Watcher {
                 return Poll::Ready(None);
             }
             if let Some(renewal) = &mut self.renewal {
-                let renewed = ready!(renewal.as_mut().poll(cx));
+                let (epoch, renewed) = ready!(renewal.as_mut().poll(cx));
                 self.renewal = None;
                 match renewed {
                     Ok(watching) => {
@@ -221,8 +222,8 @@ impl Watcher {
                         return Poll::Ready(Some(WatchEvent::Gap));
                     }
                     Err(error) => match error.session_end() {
-                        Some(End::Expired) if self.client.follows() => self.renew(),
-                        None if error.is_retryable() || error.may_have_applied() => self.renew(),
+                        Some(End::Expired) if self.client.follows() => self.renew(epoch),
+                        None if error.is_retryable() || error.may_have_applied() => self.renew(epoch - 1),
                         end => return self.end(end.unwrap_or(End::ClosedUnconfirmed)),
                     },
                 }
@@ -230,7 +231,10 @@ impl Watcher {
             }
             let Some(watching) = &self.watching else { return self.end(End::ClosedUnconfirmed) };
             match ready!(watching.poll(cx)) {
-                WatchEvent::SessionEnded(End::Expired) if self.client.follows() => self.renew(),
+                WatchEvent::SessionEnded(End::Expired) if self.client.follows() => {
+                    let epoch = watching.ticket.epoch;
+                    self.renew(epoch);
+                }
                 WatchEvent::SessionEnded(end) => return self.end(end),
                 event => return Poll::Ready(Some(event)),
             }
@@ -243,14 +247,15 @@ impl Watcher {
         Poll::Ready(Some(WatchEvent::SessionEnded(end)))
     }
 
-    /// Sets the watch again under the session that followed.
-    fn renew(&mut self) {
+    /// Sets the watch again under the session that follows the one of `epoch`.
+    fn renew(&mut self, epoch: u64) {
         let (client, path, kind) = (self.client.clone(), self.path.clone(), self.kind);
         self.watching = None;
         self.renewal = Some(Box::pin(async move {
-            client.next_session().await;
+            let current = client.session_after(epoch).await;
+            let pinned = Client { pinned: Some(current), ..client };
             let add = AddWatch(Watch { path: Cow::Owned(path), kind });
-            Call::new(&client, add).await.map(|SetWatch(watching)| watching)
+            (current, Call::new(&pinned, add).await.map(|SetWatch(watching)| watching))
         }));
     }
 }
