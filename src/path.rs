@@ -70,6 +70,7 @@ pub fn validate(path: &str) -> Result<(), PathError> {
 pub fn validate_sequential(path: &str) -> Result<(), PathError> {
     match path.strip_suffix('/') {
         Some("") => Ok(()),
+        Some("/") => Err(PathError::EmptyComponent(1)),
         Some(parent) => validate(parent),
         None => match path.rsplit_once('/') {
             // `/a/.` becomes `/a/.0000000001`, which is a fine name.
