@@ -295,15 +295,15 @@ impl<T> Session<T> {
         self.stats.oversize_replies += 1;
         let mut committed = self.take_answered(&header)?;
         let token = committed.entry.bury();
-        let succeeded = header.err == ErrorCode::OK;
-        self.answered(header, Bytes::new(), committed);
         if let Some(token) = token {
-            let (cause, fate) = match succeeded {
-                true => (Cause::ReplyTooLarge { len, limit }, Fate::Applied),
-                false => (Cause::Server(header.err), Fate::Refused),
+            let (cause, fate) = match header.err {
+                ErrorCode::OK => (Cause::ReplyTooLarge { len, limit }, Fate::Applied),
+                err => (Cause::Server(err), Fate::Refused),
             };
             self.complete(token, cause, fate);
         }
+        // Behind the completion: this may be the end, and nothing follows that.
+        self.answered(header, Bytes::new(), committed);
         Ok(())
     }
 

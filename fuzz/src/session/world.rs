@@ -103,7 +103,7 @@ impl World {
         let out =
             self.ledger.places_taken.checked_sub(self.ledger.places_freed).expect("freed, but not taken");
         assert!(out <= u64::from(self.config.places), "{out} places are taken");
-        let own = self.peer.as_ref().map_or(0, Peer::own) + 1;
+        let own = self.peer.as_ref().map_or(0, |peer| peer.own(self.ledger.wild)) + 1;
         let in_flight = self.session.in_flight();
         assert!(in_flight <= self.config.places as usize + own, "{in_flight} in flight, {own} its own");
         let up = matches!(self.session.state(), State::Connected | State::ConnectedReadOnly);
