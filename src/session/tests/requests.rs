@@ -350,7 +350,7 @@ fn a_credential_that_left_is_not_said_to_be_unsent_when_the_session_ends() {
 fn bytes_that_left_count_as_sent_even_if_the_word_of_it_comes_behind_a_verdict() {
     let mut rig = Rig::connected();
     rig.get(1);
-    let mut out = crate::jute::Writer::new();
+    let mut out = Writer::new();
     let conn = rig.session.poll_transmit(&mut out).unwrap();
     rig.now += Duration::from_secs(60);
     rig.session.handle_timeout(rig.now);
