@@ -294,15 +294,11 @@ impl<T> Session<T> {
         }
         self.stats.oversize_replies += 1;
         let mut committed = self.take_answered(&header)?;
-        let token = committed.entry.bury();
+        // An error needs no body: it is told, and sets its watch, like any other.
+        let token = if header.err == ErrorCode::OK { committed.entry.bury() } else { None };
         if let Some(token) = token {
-            let (cause, fate) = match header.err {
-                ErrorCode::OK => (Cause::ReplyTooLarge { len, limit }, Fate::Applied),
-                err => (Cause::Server(err), Fate::Refused),
-            };
-            self.complete(token, cause, fate);
+            self.complete(token, Cause::ReplyTooLarge { len, limit }, Fate::Applied);
         }
-        // Behind the completion: this may be the end, and nothing follows that.
         self.answered(header, Bytes::new(), committed);
         Ok(())
     }

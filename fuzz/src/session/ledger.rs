@@ -222,7 +222,12 @@ impl Ledger {
             assert!(entry.back, "token {token} never came back: {:?}", entry.op);
         }
         for (id, watcher) in &self.watchers {
-            assert!(watcher.over || watcher.dropped, "{id:?} was not told of the end");
+            assert!(
+                watcher.over || watcher.dropped,
+                "{id:?}, {:?} of {:.20?}, was not told of the end",
+                watcher.kind,
+                watcher.path
+            );
         }
         assert_eq!(self.places_taken, self.places_freed, "places taken and given back");
     }
