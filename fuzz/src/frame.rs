@@ -2,8 +2,8 @@
 
 use bytes::{Bytes, BytesMut};
 use menagerie_jute::{
-    DecodeError, DecodeErrorKind, Expected, LENGTH_LEN_BYTES, Message, OpCode, ReplyBody, RequestBody,
-    split_frame,
+    DecodeError, DecodeErrorKind, Expected, LENGTH_LEN_BYTES, Message, OpCode, Reply, ReplyBody, Request,
+    RequestBody, split_frame,
 };
 
 use crate::wire::{assert_canonical, assert_places, encoded, spliced, walk};
@@ -108,7 +108,28 @@ fn message(payload: &Bytes, expected: Expected) {
     assert_canonical(&payload[..read], &again);
     assert_eq!(again, spliced(&message, 5, 3), "spliced values make a difference");
     assert_eq!(Message::decode(again, expected).as_ref(), Ok(&message), "decodes to something else");
+    by_direction(payload, expected, &message, &left);
     describe(&message);
+}
+
+/// Who knows the direction decodes the same.
+fn by_direction(payload: &Bytes, expected: Expected, message: &Message, left: &Bytes) {
+    match message {
+        Message::Request(request) => {
+            assert_eq!(
+                Request::decode_lenient(payload.clone()).as_ref(),
+                Ok(&(request.clone(), left.clone()))
+            );
+        }
+        Message::Reply(reply) => {
+            let Expected::Reply(op) = expected else { panic!("a reply that nobody expected") };
+            assert_eq!(
+                Reply::decode_lenient(payload.clone(), op).as_ref(),
+                Ok(&(reply.clone(), left.clone()))
+            );
+        }
+        _ => {}
+    }
 }
 
 /// What printers and loggers ask of a message.
@@ -127,7 +148,8 @@ fn describe(message: &Message) {
     assert_eq!(bare, record.is_none());
     assert!(op.is_none_or(|op| op.name().is_some()), "a record for an operation without a name");
     if let Message::Request(request) = message {
-        assert!(op.is_none_or(|op| op == request.header.op));
+        let made = Request::new(request.header.xid, request.body.clone());
+        assert!(made.map_or(bare, |made| made == *request), "made from its body it is another");
     }
     assert!(!format!("{message:?}").is_empty());
 }

@@ -34,6 +34,37 @@ pub fn record(data: &[u8]) {
     if let Some((_, check)) = RECORDS.get(usize::from(which)) {
         check(&Bytes::copy_from_slice(bytes), spill.into());
     }
+    made(Bytes::copy_from_slice(bytes), which.into());
+}
+
+/// What the constructors make of a record's parts is the record, where its headers are those that peers really send.
+fn made(bytes: Bytes, which: usize) {
+    let Some((name, _)) = RECORDS.get(which) else { return };
+    let mut reader = Reader::new(bytes);
+    match *name {
+        "Acl" => {
+            let Ok(acl) = reader.record::<Acl>() else { return };
+            assert_eq!(acl, Acl::new(acl.perms, acl.id.scheme.clone(), acl.id.id.clone()));
+            assert!((acl.perms | Perms::ADMIN).contains(acl.perms));
+            assert_eq!(acl.perms.contains(Perms::ALL), acl.perms | Perms::ALL == acl.perms);
+        }
+        "MultiRequest" => {
+            let Ok(multi) = reader.record::<MultiRequest>() else { return };
+            let usual = multi.ops.iter().all(|op| op.header() == MultiHeader::request(op.op.op()));
+            let made = MultiRequest::new(multi.ops.iter().map(|op| op.op.clone()));
+            assert_eq!(made == multi, usual && multi.end == MultiHeader::END);
+        }
+        "MultiResponse" => {
+            let Ok(multi) = reader.record::<MultiResponse>() else { return };
+            let usual = multi.results.iter().all(|each| match &each.result {
+                OpResult::Error(error) => each.err == error.err,
+                _ => each.err == ErrorCode::OK,
+            });
+            let made = MultiResponse::new(multi.results.iter().map(|each| each.result.clone()));
+            assert_eq!(made == multi, usual && multi.end == MultiHeader::END);
+        }
+        _ => {}
+    }
 }
 
 fn check<R: Decode + Encode + Fields + PartialEq + Clone + Debug>(bytes: &Bytes, spill: usize) {

@@ -318,7 +318,12 @@ fn behind_error(op: OpCode, reader: &mut Reader) -> ReplyBody {
         return ReplyBody::Empty;
     }
     let start = reader.clone();
-    ReplyBody::decode(op, reader).unwrap_or_else(|_| {
+    let body = ReplyBody::decode(op, reader);
+    if cfg!(plant = "fuzz_frame") && matches!(&body, Ok(ReplyBody::Multi(multi)) if multi.results.len() == 5)
+    {
+        panic!("planted: fuzz_frame");
+    }
+    body.unwrap_or_else(|_| {
         *reader = start;
         ReplyBody::Empty
     })

@@ -207,6 +207,9 @@ impl<T> Session<T> {
         }
         let zxid = restore.zxid;
         connection.alone = lasting && ability == Ability::Untried;
+        if cfg!(plant = "fuzz_session") && restore.after.is_some() && connection.read_only {
+            panic!("planted: fuzz_session");
+        }
         match next {
             Some((list, after)) => (restore.list, restore.after) = (list, after),
             None => connection.restore = None,

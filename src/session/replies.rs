@@ -294,16 +294,12 @@ impl<T> Session<T> {
         }
         self.stats.oversize_replies += 1;
         let mut committed = self.take_answered(&header)?;
-        let token = committed.entry.bury();
-        let succeeded = header.err == ErrorCode::OK;
-        self.answered(header, Bytes::new(), committed);
+        // An error needs no body: it is told, and sets its watch, like any other.
+        let token = if header.err == ErrorCode::OK { committed.entry.bury() } else { None };
         if let Some(token) = token {
-            let (cause, fate) = match succeeded {
-                true => (Cause::ReplyTooLarge { len, limit }, Fate::Applied),
-                false => (Cause::Server(header.err), Fate::Refused),
-            };
-            self.complete(token, cause, fate);
+            self.complete(token, Cause::ReplyTooLarge { len, limit }, Fate::Applied);
         }
+        self.answered(header, Bytes::new(), committed);
         Ok(())
     }
 

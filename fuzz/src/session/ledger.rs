@@ -205,7 +205,13 @@ impl Ledger {
 
     pub(super) fn assert_told(&self, concerned: &[(WatcherId, u32)]) {
         for (id, before) in concerned {
-            assert!(self.watchers[id].notices > *before, "{id:?} was not told");
+            let watcher = &self.watchers[id];
+            assert!(
+                watcher.notices > *before,
+                "{id:?}, {:?} of {:?}, was not told",
+                watcher.kind,
+                watcher.path
+            );
         }
     }
 
@@ -216,7 +222,12 @@ impl Ledger {
             assert!(entry.back, "token {token} never came back: {:?}", entry.op);
         }
         for (id, watcher) in &self.watchers {
-            assert!(watcher.over || watcher.dropped, "{id:?} was not told of the end");
+            assert!(
+                watcher.over || watcher.dropped,
+                "{id:?}, {:?} of {:.20?}, was not told of the end",
+                watcher.kind,
+                watcher.path
+            );
         }
         assert_eq!(self.places_taken, self.places_freed, "places taken and given back");
     }
@@ -257,7 +268,7 @@ fn concerns(kind: WatchKind, watched: &str, event: EventType, path: &str) -> boo
             let child = matches!(event, EventType::NODE_DELETED | EventType::NODE_CHILDREN_CHANGED);
             child && watched == path
         }
-        WatchKind::Recursive => data && is_at_or_below(path, watched),
+        WatchKind::Recursive => data && !watched.is_empty() && is_at_or_below(path, watched),
     }
 }
 

@@ -300,7 +300,7 @@ fn answer(world: &mut World, script: &mut Unstructured<'_>) -> Result<()> {
         2 => world.answer(err, filler(size.into()), usize::MAX),
         3 => world.answer(err, filler(40), size.into()),
         4 if limit <= 4_096 => world.answer(err, filler(limit + usize::from(size)), usize::MAX),
-        4 | 5 => world.answer(err, filler(limit.min(4_096) * 2), 1 + usize::from(size) * 8),
+        4 | 5 => world.answer(err, filler(limit.min(4_096) * 2), 64 + usize::from(size) * 8),
         6 if size & 1 == 0 => world.answer(ErrorCode::OK, result(OpResult::Check), usize::MAX),
         6 => world.answer(ErrorCode::OK, result(OpResult::Error(ErrorResponse { err })), usize::MAX),
         _ => answer_wrongly(world, err, size),
@@ -332,6 +332,9 @@ fn notify(world: &mut World, script: &mut Unstructured<'_>) -> Result<()> {
 
 /// More at once than is worked on at once.
 fn flood(world: &mut World, what: u8) {
+    if !world.affords() {
+        return;
+    }
     world.ledger.wild |= world.session.server().is_none();
     let event = WatcherEvent {
         event_type: EventType(i32::from(what & 7)),
@@ -454,6 +457,9 @@ fn stale(world: &mut World, how: u8) {
 
 /// Watches on paths so long that they fill more than one batch of `SetWatches`.
 fn watch_much(world: &mut World, how: u8) {
+    if !world.affords() {
+        return;
+    }
     world.bulky = true;
     let shape = [13, 11, 14, 15][usize::from(how >> 3 & 3)];
     for index in how & 7..(how & 7) + 4 {
@@ -464,6 +470,9 @@ fn watch_much(world: &mut World, how: u8) {
 
 /// What a caller may ask at any time.
 fn look(world: &mut World) {
+    if !world.affords() {
+        return;
+    }
     world.assert_secrets_kept();
     let credentials = world.session.credentials();
     assert!(!format!("{credentials:?} {:?}", world.config).contains("hunter2"));

@@ -32,6 +32,8 @@ pub(super) struct World {
     /// The token whose credential was presented last.
     pub(super) last_auth: Option<u32>,
     connections: u64,
+    /// Costly steps that it may still take.
+    budget: u32,
     /// Whether paths are in it that take long to print.
     pub(super) bulky: bool,
 }
@@ -54,10 +56,18 @@ impl World {
             zxid: 100,
             last_auth: None,
             connections: 0,
+            budget: 5,
             bulky: false,
         };
         world.settle();
         world
+    }
+
+    /// Whether another step may take as long as a hundred others: a few reach everything that many would.
+    pub(super) fn affords(&mut self) -> bool {
+        let affords = self.budget > 0;
+        self.budget = self.budget.saturating_sub(1);
+        affords
     }
 
     /// Takes every output. Called after every fact and wish.
@@ -103,7 +113,7 @@ impl World {
         let out =
             self.ledger.places_taken.checked_sub(self.ledger.places_freed).expect("freed, but not taken");
         assert!(out <= u64::from(self.config.places), "{out} places are taken");
-        let own = self.peer.as_ref().map_or(0, Peer::own) + 1;
+        let own = self.peer.as_ref().map_or(0, |peer| peer.own(self.ledger.wild)) + 1;
         let in_flight = self.session.in_flight();
         assert!(in_flight <= self.config.places as usize + own, "{in_flight} in flight, {own} its own");
         let up = matches!(self.session.state(), State::Connected | State::ConnectedReadOnly);

@@ -362,6 +362,19 @@ fn bytes_that_left_count_as_sent_even_if_the_word_of_it_comes_behind_a_verdict()
 }
 
 #[test]
+fn an_oversize_reply_that_ends_the_session_completes_before_the_end() {
+    let mut rig = Rig::new(Config { inbound_frame_len_bytes: 100, ..config() });
+    rig.connect();
+    rig.get(1);
+    let asked = rig.one_sent();
+    let err = ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH;
+    rig.feed(&frame(asked.xid, 1, err, &get(&"/long".repeat(40))));
+    assert_eq!((rig.cause(1), rig.fate(1)), (Some(Cause::Server(err)), Some(Fate::Refused)));
+    assert_eq!(rig.session.state(), State::Ended(End::AuthFailed));
+    assert_eq!(rig.order.last().map(String::as_str), Some("event"), "{:?}", rig.order);
+}
+
+#[test]
 fn a_server_that_wants_sasl_ends_the_session() {
     let mut rig = Rig::connected();
     rig.get(1);

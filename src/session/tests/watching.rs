@@ -1,9 +1,9 @@
 //! Watches: set by their answers, told before anything later, whole across reconnects.
 
-use super::rig::{Rig, Sent, config, frame, notification};
+use super::rig::{Rig, Sent, config, frame, get, notification};
 use crate::jute::{Decode, ErrorCode, EventType, OpCode, SetWatches, SetWatches2, Xid};
 use crate::limits;
-use crate::session::{Config, End, Notice, RequestId, State, WatchKind};
+use crate::session::{Cause, Config, End, Notice, RequestId, State, WatchKind};
 
 const DATA: (OpCode, WatchKind) = (OpCode::GET_DATA, WatchKind::Data);
 const EXISTS: (OpCode, WatchKind) = (OpCode::EXISTS, WatchKind::Data);
@@ -406,4 +406,17 @@ impl crate::jute::Encode for Raw {
     fn encode(&self, out: &mut crate::jute::Writer) {
         out.raw(self.0);
     }
+}
+
+#[test]
+fn an_oversize_reply_that_says_no_node_sets_the_exist_watch_it_tells_of() {
+    let mut rig = Rig::new(Config { inbound_frame_len_bytes: 100, ..config() });
+    rig.connect();
+    let id = rig.watch(OpCode::EXISTS, WatchKind::Data, "/a", 1);
+    let asked = rig.one_sent();
+    rig.feed(&frame(asked.xid, 1, ErrorCode::NO_NODE, &get(&"/long".repeat(40))));
+    assert_eq!(rig.cause(1), Some(Cause::Server(ErrorCode::NO_NODE)));
+    rig.notify(EventType::NODE_CREATED, "/a");
+    let told: Vec<_> = rig.notices.iter().map(|(watcher, _)| *watcher).collect();
+    assert_eq!(told, [id.watcher().0]);
 }
