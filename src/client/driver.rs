@@ -32,6 +32,8 @@ pub(super) struct Driver {
     input: BytesMut,
     /// Buffers that replies may still be slices of.
     pool: VecDeque<BytesMut>,
+    /// The transport may hold bytes back that it took.
+    unflushed: bool,
     actions: VecDeque<Action<Token>>,
     todo: VecDeque<Todo>,
     freed: usize,
@@ -65,6 +67,7 @@ impl Driver {
             out: Writer::with_spill(limits::SPILL_LEN_BYTES),
             input: BytesMut::new(),
             pool: VecDeque::new(),
+            unflushed: false,
             actions: VecDeque::new(),
             todo: VecDeque::new(),
             freed: 0,
@@ -145,6 +148,7 @@ impl Driver {
 
     fn forget_connection(&mut self) {
         self.connection = None;
+        self.unflushed = false;
         self.out = Writer::with_spill(limits::SPILL_LEN_BYTES);
         self.input = BytesMut::new();
     }
@@ -196,7 +200,7 @@ impl Driver {
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some((conn, connection)) = &mut self.connection else { return Poll::Pending };
         if self.out.is_empty() {
-            return Poll::Pending;
+            return self.poll_flush(cx);
         }
         if self.several_workers && self.answered > 1 && !self.yielded {
             // Let those who were answered ask again, so that their requests leave together. A lone one never waits.
@@ -213,14 +217,28 @@ impl Driver {
             Err(error) => self.lost(cx, conn, loss(&error)),
             Ok(len) => {
                 self.out.advance(len);
-                if self.out.is_empty() {
-                    // A transport that buffers and cannot flush now will when it is polled again.
-                    let _ = connection.poll_flush(cx);
-                }
+                self.unflushed = connection.buffers();
                 self.attend(cx, |core, now, _| core.session.handle_written(now, conn, len));
             }
         }
         Poll::Ready(())
+    }
+
+    /// Sees to it that a transport with a buffer of its own, such as TLS, does not sit on what was written.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some((conn, connection)) = self.connection.as_mut().filter(|_| self.unflushed) else {
+            return Poll::Pending;
+        };
+        let conn = *conn;
+        let flushed = ready!(connection.poll_flush(cx));
+        self.unflushed = false;
+        match flushed {
+            Ok(()) => Poll::Pending,
+            Err(error) => {
+                self.lost(cx, conn, loss(&error));
+                Poll::Ready(())
+            }
+        }
     }
 
     fn lost(&mut self, cx: &Context<'_>, conn: ConnId, loss: Loss) {

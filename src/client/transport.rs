@@ -113,6 +113,11 @@ impl Connection {
         }
     }
 
+    /// Whether what was written may still be held back. A socket never does.
+    pub(super) fn buffers(&self) -> bool {
+        matches!(self, Self::Custom(_))
+    }
+
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(_) => Poll::Ready(Ok(())),
