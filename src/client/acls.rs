@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::engine::private::Described;
-use super::engine::{Answer, Call, check_path};
+use super::engine::{Answer, Call};
 use super::{Client, Error, under};
 use crate::jute::{
     Acl, ClientInfo, Encode, GetAclRequest, GetAclResponse, OpCode, SetAclRequest, SetAclResponse, Stat,
@@ -106,15 +106,7 @@ impl Described for GetAcl<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&GetAclRequest { path: under(chroot, &self.0) })
     }
 
@@ -135,19 +127,11 @@ impl Described for SetAcl<'_> {
         &self.path
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.path)
-    }
-
     fn len_bytes(&self) -> usize {
         self.path.len() + 64 * (1 + self.acl.len())
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         let path = under(chroot, &self.path);
         use_body(&SetAclRequest { path, acl: Some(self.acl.clone()), version: self.version })
     }
@@ -168,15 +152,11 @@ impl Described for WhoAmI {
         ""
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
     fn check(&self) -> Result<(), Error> {
         Ok(())
     }
 
-    fn with_body<R>(&self, _: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, _: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&())
     }
 

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::engine::private::Described;
-use super::engine::{Answer, Call, check_path};
+use super::engine::{Answer, Call};
 use super::nodes::value;
 use super::watch::Changed;
+use super::watched::{Watchable, Watched};
 use super::{Client, Error, Kind, under};
 use crate::jute::{
     Encode, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, GetDataRequest, GetDataResponse,
@@ -37,8 +38,7 @@ pub struct GetEphemerals<'a>(Cow<'a, str>);
 pub struct GetConfig;
 
 /// As [`GetConfig`], with a watch. Yields `(Bytes, Stat, Changed)`.
-#[derive(Debug)]
-pub struct GetConfigWatched;
+pub type GetConfigWatched = Watched<GetConfig>;
 
 /// Changes the ensemble. Yields the new configuration.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl<'a> Call<'a, Sync<'a>> {
 impl<'a> Call<'a, GetConfig> {
     /// Sets a watch with the read: it resolves when the ensemble is changed.
     pub fn watch(self) -> Call<'a, GetConfigWatched> {
-        self.map(|GetConfig| GetConfigWatched)
+        self.map(Watched)
     }
 }
 
@@ -164,15 +164,7 @@ impl Described for Sync<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&SyncRequest { path: under(chroot, &self.0) })
     }
 
@@ -192,15 +184,7 @@ impl Described for CountDescendants<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&GetAllChildrenNumberRequest { path: under(chroot, &self.0) })
     }
 
@@ -220,16 +204,12 @@ impl Described for GetEphemerals<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
     fn check(&self) -> Result<(), Error> {
         // A prefix of characters may end anywhere, so only its beginning can be checked.
         if self.0.starts_with('/') { Ok(()) } else { Err(Error::new(path::PathError::Relative)) }
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&GetEphemeralsRequest { prefix_path: under(chroot, &self.0) })
     }
 
@@ -251,10 +231,6 @@ impl Described for GetConfig {
         CONFIG_NODE
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
     fn ignores_chroot(&self) -> bool {
         true
     }
@@ -263,51 +239,13 @@ impl Described for GetConfig {
         Ok(())
     }
 
-    fn with_body<R>(&self, _: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetDataRequest { path: CONFIG_NODE, watch: false })
+    fn with_body<R>(&self, _: &str, watch: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&GetDataRequest { path: CONFIG_NODE, watch })
     }
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         let GetDataResponse { data, stat } = answer.record()?;
         Ok((value(data), stat))
-    }
-}
-
-impl Described for GetConfigWatched {
-    type Output = (Bytes, Stat, Changed);
-
-    fn op(&self) -> OpCode {
-        OpCode::GET_DATA
-    }
-
-    fn path(&self) -> &str {
-        CONFIG_NODE
-    }
-
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn watch(&self) -> Option<WatchKind> {
-        Some(WatchKind::Data)
-    }
-
-    fn ignores_chroot(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        Ok(())
-    }
-
-    fn with_body<R>(&self, _: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetDataRequest { path: CONFIG_NODE, watch: true })
-    }
-
-    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
-        let changed = Changed::of(&answer);
-        let GetDataResponse { data, stat } = answer.record()?;
-        Ok((value(data), stat, changed))
     }
 }
 
@@ -322,10 +260,6 @@ impl Described for Reconfig {
         ""
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
     fn check(&self) -> Result<(), Error> {
         if self.joining.is_null() && self.leaving.is_null() && self.members.is_null() {
             return Err(Error::new(Kind::Argument("a reconfig names servers that join, leave or are")));
@@ -333,7 +267,7 @@ impl Described for Reconfig {
         Ok(())
     }
 
-    fn with_body<R>(&self, _: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, _: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&ReconfigRequest {
             joining_servers: self.joining.clone(),
             leaving_servers: self.leaving.clone(),
@@ -345,5 +279,14 @@ impl Described for Reconfig {
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         let GetDataResponse { data, stat } = answer.record()?;
         Ok((value(data), stat))
+    }
+}
+
+impl Watchable for GetConfig {
+    type Watched = (Bytes, Stat, Changed);
+    const KIND: WatchKind = WatchKind::Data;
+
+    fn with_changed((data, stat): Self::Output, changed: Changed) -> Self::Watched {
+        (data, stat, changed)
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::engine::private::Described;
-use super::engine::{Answer, Call, check_path};
+use super::engine::{Answer, Call};
 use super::watch::Changed;
+use super::watched::{Watchable, Watched};
 use super::{Client, Error, Kind, under};
 use crate::jute::{DecodeError, DecodeErrorKind, Encode, GetChildren2Request, OpCode, Reader, Stat};
 use crate::session::WatchKind;
@@ -25,8 +26,7 @@ pub struct Children {
 pub struct GetChildren<'a>(Cow<'a, str>);
 
 /// As [`GetChildren`], with a watch. Yields `(Children, Stat, Changed)`.
-#[derive(Debug)]
-pub struct GetChildrenWatched<'a>(GetChildren<'a>);
+pub type GetChildrenWatched<'a> = Watched<GetChildren<'a>>;
 
 impl Client {
     /// Lists a znode's children, with the znode's own stat.
@@ -42,7 +42,7 @@ impl Client {
 impl<'a> Call<'a, GetChildren<'a>> {
     /// Sets a watch with the read: it resolves once a child comes or goes, or the znode is deleted.
     pub fn watch(self) -> Call<'a, GetChildrenWatched<'a>> {
-        self.map(GetChildrenWatched)
+        self.map(Watched)
     }
 }
 
@@ -137,16 +137,8 @@ impl Described for GetChildren<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetChildren2Request { path: under(chroot, &self.0), watch: false })
+    fn with_body<R>(&self, chroot: &str, watch: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&GetChildren2Request { path: under(chroot, &self.0), watch })
     }
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
@@ -154,37 +146,12 @@ impl Described for GetChildren<'_> {
     }
 }
 
-impl Described for GetChildrenWatched<'_> {
-    type Output = (Children, Stat, Changed);
+impl Watchable for GetChildren<'_> {
+    type Watched = (Children, Stat, Changed);
+    const KIND: WatchKind = WatchKind::Child;
 
-    fn op(&self) -> OpCode {
-        OpCode::GET_CHILDREN2
-    }
-
-    fn path(&self) -> &str {
-        self.0.path()
-    }
-
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        self.0.check()
-    }
-
-    fn watch(&self) -> Option<WatchKind> {
-        Some(WatchKind::Child)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetChildren2Request { path: under(chroot, self.path()), watch: true })
-    }
-
-    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
-        let changed = Changed::of(&answer);
-        let (children, stat) = children_and_stat(answer)?;
-        Ok((children, stat, changed))
+    fn with_changed((children, stat): Self::Output, changed: Changed) -> Self::Watched {
+        (children, stat, changed)
     }
 }
 

@@ -268,10 +268,6 @@ impl Described for Create<'_> {
         &self.path
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
     fn check(&self) -> Result<(), Error> {
         self.check_mode()
     }
@@ -280,7 +276,7 @@ impl Described for Create<'_> {
         self.path.len() + self.data.len() + 64 * (1 + self.acl.len())
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         let path = under(chroot, &self.path);
         let (data, acl, flags) = (Some(self.data.clone()), Some(self.acl.clone()), self.create_mode());
         if self.ttl.is_some() {

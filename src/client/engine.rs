@@ -14,7 +14,6 @@ use super::watch_buffer::WatchBuffer;
 use super::{Client, Error, Place};
 use crate::jute::{Encode, OpCode};
 use crate::limits;
-use crate::path::PathError;
 use crate::session::{Cause, End, Fate, Outcome, Request, RequestError, WatchKind, WatchWish};
 
 /// One operation of the protocol: what it asks and what its answer means. Sealed: the protocol is not the user's to extend.
@@ -38,13 +37,17 @@ pub(crate) mod private {
         fn path(&self) -> &str;
 
         /// Whether it changes nothing, so that it may be repeated whatever became of it.
-        fn is_read(&self) -> bool;
+        fn is_read(&self) -> bool {
+            !self.op().is_write()
+        }
 
-        /// What is wrong with the arguments.
-        fn check(&self) -> Result<(), Error>;
+        /// What is wrong with the arguments: the path, unless there is more.
+        fn check(&self) -> Result<(), Error> {
+            crate::path::validate(self.path()).map_err(Error::new)
+        }
 
-        /// Lends the request's record, with `chroot` in front of its paths.
-        fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R;
+        /// Lends the request's record, with `chroot` in front of its paths and the watch flag as it is to be.
+        fn with_body<R>(&self, chroot: &str, watch: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R;
 
         /// About how many bytes it takes on the wire.
         fn len_bytes(&self) -> usize {
@@ -222,7 +225,7 @@ fn submit<O: Operation>(
     let listener = op.watch().map(|_| Arc::new(WatchBuffer::default()));
     let chroot = if op.ignores_chroot() { "" } else { &client.chroot };
     let since = now();
-    let submitted = op.with_body(chroot, |body| {
+    let submitted = op.with_body(chroot, op.watch().is_some(), |body| {
         let whole;
         let wish = match op.watch() {
             None => None,
@@ -423,9 +426,4 @@ impl fmt::Debug for Answer<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").field("ticket", &self.ticket).finish_non_exhaustive()
     }
-}
-
-/// The usual check: the path is one.
-pub(super) fn check_path(path: &str) -> Result<(), Error> {
-    crate::path::validate(path).map_err(|error: PathError| Error::new(error))
 }

@@ -21,6 +21,7 @@ mod transport;
 mod tree;
 mod watch;
 mod watch_buffer;
+mod watched;
 
 use std::fmt;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ pub use stats::{BUCKETS, OperationStats, Stats};
 pub use transport::{Dialling, Io, Transport};
 pub use tree::Settled;
 pub use watch::{AddWatch, Changed, SetWatch, SettingWatch, Watch, WatchCall, WatchEvent, Watcher};
+pub use watched::{Watchable, Watched};
 
 pub(crate) use builder::seed;
 pub(crate) use error::Kind;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::children::Children;
 use super::create::{Create, Mode};
 use super::engine::private::Described;
-use super::engine::{Answer, Call, check_path};
+use super::engine::{Answer, Call};
 use super::nodes::value;
 use super::{Client, Error, Kind, under};
 use crate::jute::{
@@ -227,7 +227,7 @@ impl Step<'_> {
     fn check(&self) -> Result<(), Error> {
         match self {
             Self::Create(create) => create.check_mode(),
-            _ => check_path(self.path()),
+            _ => path::validate(self.path()).map_err(Error::new),
         }
     }
 
@@ -296,10 +296,6 @@ impl Described for Multi<'_> {
         self.0.first().map_or("", Step::path)
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
     fn check(&self) -> Result<(), Error> {
         if self.0.is_empty() {
             return Err(Error::new(Kind::Argument("the transaction has no steps")));
@@ -311,7 +307,7 @@ impl Described for Multi<'_> {
         self.0.iter().map(Step::len_bytes).sum()
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&Body { chroot, steps: &self.0 })
     }
 
@@ -418,19 +414,15 @@ impl Described for MultiRead<'_> {
         self.0.first().map_or("", ReadStep::path)
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
     fn check(&self) -> Result<(), Error> {
-        self.0.iter().try_for_each(|step| check_path(step.path()))
+        self.0.iter().try_for_each(|step| path::validate(step.path()).map_err(Error::new))
     }
 
     fn len_bytes(&self) -> usize {
         self.0.iter().map(|step| step.path().len() + 32).sum::<usize>() + 64
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         use_body(&Body { chroot, steps: &self.0 })
     }
 

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use super::engine::private::Described;
-use super::engine::{Answer, Call, check_path};
+use super::engine::{Answer, Call};
 use super::watch::Changed;
+use super::watched::{Watchable, Watched};
 use super::{Client, Error, under};
 use crate::jute::{
     DeleteRequest, Encode, ErrorCode, ExistsRequest, ExistsResponse, GetDataRequest, GetDataResponse, OpCode,
@@ -20,16 +21,14 @@ use crate::session::{Cause, RequestError, WatchKind};
 pub struct Get<'a>(Cow<'a, str>);
 
 /// As [`Get`], with a watch. Yields `(Bytes, Stat, Changed)`.
-#[derive(Debug)]
-pub struct GetWatched<'a>(Get<'a>);
+pub type GetWatched<'a> = Watched<Get<'a>>;
 
 /// Looks whether a znode is there. Yields `Option<Stat>`.
 #[derive(Debug)]
 pub struct Exists<'a>(Cow<'a, str>);
 
 /// As [`Exists`], with a watch, which is set whether or not the znode is there. Yields `(Option<Stat>, Changed)`.
-#[derive(Debug)]
-pub struct ExistsWatched<'a>(Exists<'a>);
+pub type ExistsWatched<'a> = Watched<Exists<'a>>;
 
 /// Replaces data. Yields the new `Stat`.
 #[derive(Debug)]
@@ -84,14 +83,14 @@ impl Client {
 impl<'a> Call<'a, Get<'a>> {
     /// Sets a watch with the read: it resolves once the data is set or the znode deleted.
     pub fn watch(self) -> Call<'a, GetWatched<'a>> {
-        self.map(GetWatched)
+        self.map(Watched)
     }
 }
 
 impl<'a> Call<'a, Exists<'a>> {
     /// Sets a watch with the look: it resolves once the znode is created, its data set, or it is deleted.
     pub fn watch(self) -> Call<'a, ExistsWatched<'a>> {
-        self.map(ExistsWatched)
+        self.map(Watched)
     }
 }
 
@@ -134,54 +133,12 @@ impl Described for Get<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetDataRequest { path: under(chroot, &self.0), watch: false })
+    fn with_body<R>(&self, chroot: &str, watch: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&GetDataRequest { path: under(chroot, &self.0), watch })
     }
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         data_and_stat(answer)
-    }
-}
-
-impl Described for GetWatched<'_> {
-    type Output = (Bytes, Stat, Changed);
-
-    fn op(&self) -> OpCode {
-        OpCode::GET_DATA
-    }
-
-    fn path(&self) -> &str {
-        self.0.path()
-    }
-
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        self.0.check()
-    }
-
-    fn watch(&self) -> Option<WatchKind> {
-        Some(WatchKind::Data)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&GetDataRequest { path: under(chroot, self.path()), watch: true })
-    }
-
-    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
-        let changed = Changed::of(&answer);
-        let (data, stat) = data_and_stat(answer)?;
-        Ok((data, stat, changed))
     }
 }
 
@@ -204,53 +161,12 @@ impl Described for Exists<'_> {
         &self.0
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&ExistsRequest { path: under(chroot, &self.0), watch: false })
+    fn with_body<R>(&self, chroot: &str, watch: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+        use_body(&ExistsRequest { path: under(chroot, &self.0), watch })
     }
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         stat_if_there(answer)
-    }
-}
-
-impl Described for ExistsWatched<'_> {
-    type Output = (Option<Stat>, Changed);
-
-    fn op(&self) -> OpCode {
-        OpCode::EXISTS
-    }
-
-    fn path(&self) -> &str {
-        self.0.path()
-    }
-
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        self.0.check()
-    }
-
-    fn watch(&self) -> Option<WatchKind> {
-        Some(WatchKind::Data)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
-        use_body(&ExistsRequest { path: under(chroot, self.path()), watch: true })
-    }
-
-    fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
-        let changed = Changed::of(&answer);
-        Ok((stat_if_there(answer)?, changed))
     }
 }
 
@@ -265,19 +181,11 @@ impl Described for Set<'_> {
         &self.path
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.path)
-    }
-
     fn len_bytes(&self) -> usize {
         self.path.len() + self.data.len() + 64
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         let (path, data) = (under(chroot, &self.path), Some(self.data.clone()));
         use_body(&SetDataRequest { path, data, version: self.version })
     }
@@ -298,15 +206,7 @@ impl Described for Delete<'_> {
         &self.path
     }
 
-    fn is_read(&self) -> bool {
-        false
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.path)
-    }
-
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         // The root is nobody's to delete; below a chroot it must not come to mean the chroot (`ZooKeeper.delete`).
         let chroot = if self.path == "/" { "" } else { chroot };
         use_body(&DeleteRequest { path: under(chroot, &self.path), version: self.version })
@@ -314,5 +214,23 @@ impl Described for Delete<'_> {
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         answer.reply().map(|_| ())
+    }
+}
+
+impl Watchable for Get<'_> {
+    type Watched = (Bytes, Stat, Changed);
+    const KIND: WatchKind = WatchKind::Data;
+
+    fn with_changed((data, stat): Self::Output, changed: Changed) -> Self::Watched {
+        (data, stat, changed)
+    }
+}
+
+impl Watchable for Exists<'_> {
+    type Watched = (Option<Stat>, Changed);
+    const KIND: WatchKind = WatchKind::Data;
+
+    fn with_changed(stat: Self::Output, changed: Changed) -> Self::Watched {
+        (stat, changed)
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 
 use super::engine::private::Described;
-use super::engine::{Answer, Call, Execute, check_path};
+use super::engine::{Answer, Call, Execute};
 use super::hub::{Hub, Ticket};
 use super::watch_buffer::WatchBuffer;
 use super::{Client, Error, under};
@@ -279,19 +279,11 @@ impl Described for AddWatch<'_> {
         &self.0.path
     }
 
-    fn is_read(&self) -> bool {
-        true
-    }
-
-    fn check(&self) -> Result<(), Error> {
-        check_path(&self.0.path)
-    }
-
     fn watch(&self) -> Option<WatchKind> {
         Some(self.0.kind)
     }
 
-    fn with_body<R>(&self, chroot: &str, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
+    fn with_body<R>(&self, chroot: &str, _: bool, use_body: impl FnOnce(&dyn Encode) -> R) -> R {
         let mode = AddWatchMode(i32::from(self.0.kind == WatchKind::Recursive));
         use_body(&AddWatchRequest { path: under(chroot, &self.0.path), mode })
     }
