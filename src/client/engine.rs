@@ -383,6 +383,15 @@ impl<O: Operation> Drop for Execute<'_, O> {
     }
 }
 
+/// A sent request is not taken back; but a watch that nobody will hear of is.
+impl<O> Drop for Sent<O> {
+    fn drop(&mut self) {
+        if let SentState::Flying(Flight { ticket, listener: Some(_), .. }) = &self.state {
+            self.hub.cancel(*ticket);
+        }
+    }
+}
+
 impl<O: Operation + Unpin> Future for Sent<O> {
     type Output = Result<O::Output, Error>;
 

@@ -186,11 +186,15 @@ impl Hub {
         self.status.send_modify(|status| status.state = State::Ended(end));
     }
 
+    /// Nobody wants the answer any more, nor the watch that it sets.
     pub(super) fn cancel(&self, ticket: Ticket) {
         self.with_session(|core, now| {
             if core.epoch == ticket.epoch {
-                core.watchers.remove(&ticket.id.watcher());
                 core.session.cancel(now, ticket.id);
+                // The answer may be there already, unread, and the watch set.
+                if core.watchers.remove(&ticket.id.watcher()).is_some() {
+                    core.session.unwatch(now, ticket.id.watcher());
+                }
             }
         });
     }
