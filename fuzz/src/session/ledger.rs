@@ -82,6 +82,12 @@ impl Ledger {
         assert!(!std::mem::replace(&mut entry.back, true));
     }
 
+    /// What the peer says next is nothing that a server says at this point, if `it_is`.
+    pub(super) fn note_wild(&mut self, it_is: bool) {
+        self.wild |= it_is;
+        self.wild_ever |= it_is;
+    }
+
     pub(super) fn new_connection(&mut self) {
         self.wild = false;
     }

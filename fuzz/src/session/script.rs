@@ -310,9 +310,15 @@ fn answer(world: &mut World, script: &mut Unstructured<'_>) -> Result<()> {
 
 /// An answer to something else than what was asked first.
 fn answer_wrongly(world: &mut World, err: ErrorCode, by: u8) -> bool {
-    let first = world.peer.as_ref().and_then(|peer| peer.asked.front());
-    let xid = Xid(first.map_or(1, |asked| asked.xid.0).wrapping_add(i32::from(by) - 3));
+    let Some(peer) = &world.peer else { return false };
+    let first = peer.asked.front().map(|asked| asked.xid).filter(|xid| xid.is_ordinary());
+    let xid = Xid(first.map_or(1, |xid| xid.0).wrapping_add(i32::from(by) - 3));
+    let plain = !world.ledger.wild && peer.input.is_empty() && xid.is_ordinary();
+    let out_of_order = plain && first.is_some_and(|first| first != xid);
+    let number = peer.number;
     world.feed_wild(&framed(&[&ReplyHeader { xid, zxid: 1, err }]), usize::MAX);
+    let still_there = world.peer.as_ref().is_some_and(|peer| peer.number == number);
+    assert!(!(out_of_order && still_there), "an answer out of order is taken");
     true
 }
 
@@ -335,7 +341,7 @@ fn flood(world: &mut World, what: u8) {
     if !world.affords() {
         return;
     }
-    world.ledger.wild |= world.session.server().is_none();
+    world.ledger.note_wild(world.session.server().is_none());
     let event = WatcherEvent {
         event_type: EventType(i32::from(what & 7)),
         state: Default::default(),

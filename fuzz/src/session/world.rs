@@ -244,8 +244,7 @@ impl World {
 
     /// The peer says something that no server says.
     pub(super) fn feed_wild(&mut self, bytes: &[u8], segment: usize) {
-        self.ledger.wild = true;
-        self.ledger.wild_ever = true;
+        self.ledger.note_wild(true);
         self.feed(bytes, segment);
     }
 
@@ -288,7 +287,7 @@ impl World {
             menagerie_jute::ReplyHeader { xid: Xid::NOTIFICATION, zxid, err: menagerie_jute::ErrorCode::OK };
         let fresh = self.peer.as_ref().is_some_and(|peer| peer.input.is_empty());
         let up = self.session.server().is_some();
-        self.ledger.wild |= !up;
+        self.ledger.note_wild(!up);
         let concerned = self.ledger.concerned(event_type, path);
         let taken = self.feed(&framed(&[&header, &event]), segment);
         if up && fresh && taken && !self.ledger.wild {
