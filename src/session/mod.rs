@@ -369,7 +369,7 @@ impl<T> Session<T> {
     }
 
     /// Ends the session behind everything submitted so far: nothing more is taken, `closeSession` goes out last, and the
-    /// session ends with the server's answer or [`limits::CLOSE_WAIT`](crate::limits::CLOSE_WAIT) later. Without a
+    /// session ends with the server's answer or [`limits::CLOSE_WAIT`] later. Without a
     /// connection it ends at once.
     pub fn close(&mut self, now: Instant) {
         if self.closing.is_some() || matches!(self.life, Life::Ended(_)) {
