@@ -108,8 +108,9 @@
 //! # Taking a watch back
 //!
 //! Dropping a [`Changed`](crate::client::Changed) or a [`Watcher`](crate::client::Watcher) takes it back. The server is asked to
-//! forget lazily, when the last local watcher of the path is gone. On servers before 3.5, which cannot forget, the client swallows
-//! the event when it comes.
+//! forget lazily, when the last local watcher of the path is gone. Servers before 3.5 cannot forget; so on a server that has not yet
+//! shown to be newer, one-shot watches are left to fire, and the client swallows the event. Your ends of the watch are silent
+//! at once in either case.
 //!
 //! # What no client can promise
 //!
