@@ -114,8 +114,23 @@
 //! # Bounds
 //!
 //! 10,000 short requests, or 64 MiB, may wait or be under way. Beyond that, awaited calls wait in line and `send` yields
-//! `QueueFull`; [`ready`](crate::Client::ready) waits for a place. Without a bound, a client whose server is slow grows until it
-//! dies, or comes back after an outage with more requests than the server survives.
+//! `QueueFull`; [`ready`](crate::Client::ready) waits for a place and reserves it for
+//! [`send_in`](crate::client::Call::send_in). Without a bound, a client whose server is slow grows until it dies, or comes back
+//! after an outage with more requests than the server survives.
+//!
+//! ```no_run
+//! # async fn steady(zk: menagerie::Client) -> Result<(), menagerie::client::Error> {
+//! let mut replies = Vec::new();
+//! for n in 0..50_000 {
+//!     let place = zk.ready().await?; // free again as soon as a reply is read from the socket
+//!     replies.push(zk.set("/n", n.to_string()).send_in(place));
+//! }
+//! for reply in replies {
+//!     reply.await?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! A **request** over the outbound limit fails at the call with
 //! [`RequestTooLarge`](crate::session::Cause::RequestTooLarge). Sent, it would make the server hang up, and take everything
