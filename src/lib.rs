@@ -1,4 +1,8 @@
-//! A ZooKeeper client that loses no watch and lies about no write, and a service registry on top of it.
+#![cfg_attr(all(feature = "client", feature = "registry"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "client", feature = "registry")),
+    doc = "The parts of Menagerie, a ZooKeeper client and service registry, that the chosen features leave."
+)]
 
 /// Whether this fault is planted, for a test that must see it. False, and gone, in every build without `--cfg plants`.
 macro_rules! planted {
@@ -10,6 +14,8 @@ macro_rules! planted {
 #[cfg(feature = "client")]
 pub mod client;
 pub mod limits;
+#[cfg(feature = "client")]
+pub mod manual;
 pub mod path;
 mod plants;
 #[cfg(feature = "registry")]

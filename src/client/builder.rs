@@ -108,19 +108,20 @@ impl Builder {
         self
     }
 
-    /// How long [`connect`](Self::connect) waits for the first session.
+    /// How long [`connect`](Self::connect) waits for the first session. The default is [`limits::CONNECT_TIMEOUT`].
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
         self
     }
 
-    /// How long a request may take in all, unless it says otherwise.
+    /// How long a request may take in all, unless it says otherwise. The default is [`limits::REQUEST_DEADLINE`].
     pub fn request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout;
         self
     }
 
-    /// Every path of the client lies below this one. It is not created by itself; see [`Client::ensure_chroot`].
+    /// Every path of the client lies below this one. It is not created by itself; see [`Client::ensure_chroot`]. What is no
+    /// path is an error of [`connect`](Self::connect).
     pub fn chroot(mut self, chroot: &str) -> Self {
         self.chroot = if chroot == "/" { String::new() } else { chroot.to_owned() };
         self
@@ -132,7 +133,7 @@ impl Builder {
         self
     }
 
-    /// Whether a read-only server will do: one without a quorum that serves reads.
+    /// Whether a read-only server will do: one without a quorum that serves reads. The default is no.
     pub fn read_only(mut self, allowed: bool) -> Self {
         self.config.read_only = allowed;
         self
@@ -157,7 +158,8 @@ impl Builder {
         self
     }
 
-    /// Largest reply that is kept, in bytes. The default is [`limits::INBOUND_FRAME_LEN_BYTES`].
+    /// Largest reply that is kept, in bytes; at most [`limits::DISCARDED_FRAME_LEN_BYTES`]. The default is
+    /// [`limits::INBOUND_FRAME_LEN_BYTES`].
     pub fn inbound_limit(mut self, len_bytes: usize) -> Self {
         self.config.inbound_frame_len_bytes = len_bytes.min(limits::DISCARDED_FRAME_LEN_BYTES);
         self

@@ -48,6 +48,8 @@ pub(super) struct Mode {
 }
 
 /// A znode about to be created. Awaiting it is one request, unless parents are to be created or the name is protected.
+///
+/// Dropping the future cancels, as [`Call`] says; with several requests, those that were answered stay done.
 #[must_use = "it does nothing until it is awaited or sent"]
 #[derive(Debug)]
 pub struct CreateCall<'a> {
@@ -109,7 +111,8 @@ impl<'a> CreateCall<'a> {
         self
     }
 
-    /// How long it may take in all. The default is the client's.
+    /// How long the request may take in all. What [`parents`](Self::parents) and [`protected`](Self::protected) add to it
+    /// runs under the client's default, which is also the default here.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

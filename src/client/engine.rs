@@ -179,7 +179,7 @@ struct Flight {
     since: Instant,
 }
 
-/// The future of an awaited operation.
+/// The future of an awaited operation. Dropping it cancels, as [`Call`] says.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Execute<'a, O: Operation> {
     client: &'a Client,
@@ -198,7 +198,7 @@ enum State<'a> {
     Done,
 }
 
-/// The future of a sent operation.
+/// The future of a sent operation. Dropping it does not take the request back; nobody learns its fate then.
 #[must_use = "futures do nothing unless awaited"]
 pub struct Sent<O> {
     hub: Arc<Hub>,

@@ -178,6 +178,7 @@ impl Client {
     /// Waits until the client stands otherwise than in `seen`, and yields how.
     ///
     /// Cancel safe. States that pass between two calls coalesce into the last; `epoch` and `disconnects` tell of those.
+    /// Nothing comes after [`State::Ended`]: waiting on from there is waiting for ever.
     pub async fn status_change(&self, seen: &Status) -> Status {
         let mut receiver = self.hub.status.subscribe();
         loop {
@@ -196,7 +197,11 @@ impl Client {
         if core.refuses(self.pinned).is_some() { None } else { core.session.lease_until() }
     }
 
-    /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped.
+    /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped: by a write that
+    /// changes nothing, every third of the session timeout, and only under the present session.
+    ///
+    /// A renewal that the server refuses, because the znode is gone, was changed, or was never a path, is logged and ends the
+    /// renewals; [`lease_until`](Self::lease_until) then runs out by itself, and is what tells.
     pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
         let whole = full_path(&self.chroot, path);
         let (id, epoch) =
@@ -204,7 +209,8 @@ impl Client {
         Lease { hub: self.hub.clone(), id, epoch }
     }
 
-    /// What it takes to attach to this session from elsewhere ([`Builder::resume`]). Keep it secret: it is the session.
+    /// What it takes to attach to this session from elsewhere ([`Builder::resume`]); `None` before it begins and after it
+    /// ended. Keep it secret: it is the session.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         let core = self.hub.lock();

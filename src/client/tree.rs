@@ -65,6 +65,8 @@ impl Client {
     /// Finds out what became of a `set` of unknown fate: syncs and reads back, in the same session. `before` is the stat
     /// that the data had before the write.
     ///
+    /// Cancel safe: it only reads.
+    ///
     /// # Errors
     /// The given error, if it is not of unknown fate or its session is over; and what reading may meet.
     pub async fn settle_set(&self, lost: Error, before: &Stat, data: &[u8]) -> Result<Settled, Error> {

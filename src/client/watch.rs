@@ -28,16 +28,19 @@ pub enum WatchEvent {
         event_type: EventType,
         /// To which znode, as this handle names it.
         path: String,
-        /// In which transaction, where the server tells it (from 3.9 on); else -1.
+        /// In which transaction, where the server tells it (from 3.9 on, and not of what was missed while apart); else -1.
         zxid: i64,
     },
-    /// Events may be missing here: read again.
+    /// Events may be missing here: read again. A one-shot watch ends with it, a lasting one goes on.
     Gap,
     /// The session ended, and the watch with it.
     SessionEnded(End),
 }
 
 /// A future of the one event of a one-shot watch. Dropping it takes the watch back.
+///
+/// It outlives connections. It resolves with [`WatchEvent::Gap`] when contact was lost for 4/3 of the session timeout, and
+/// with [`WatchEvent::SessionEnded`] at the session's end.
 #[must_use = "dropping it takes the watch back"]
 pub struct Changed {
     watching: Option<Watching>,

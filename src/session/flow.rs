@@ -20,7 +20,7 @@ impl<T> Session<T> {
     ///
     /// # Errors
     /// The token comes straight back, with fate not sent: the session has ended or is closing, every place is taken, or
-    /// the request is over the limit.
+    /// the request is over the limit in bytes.
     pub fn submit(&mut self, now: Instant, request: Request<'_>, token: T) -> Result<RequestId, Rejected<T>> {
         if let Some(cause) = self.refusal(&request) {
             return Err(Rejected { token, error: RequestError { cause, fate: Fate::NotSent } });

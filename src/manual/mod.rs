@@ -1,0 +1,20 @@
+//! The manual: what to expect of ZooKeeper through this client, and why it is so.
+//!
+//! The items' own pages say what each call does. These chapters say what holds between them.
+//!
+//! | chapter | answers |
+//! |---|---|
+//! | [`first_hour`] | how to connect, read, write, watch, and shut down |
+//! | [`sessions`] | what a session is, when it ends, what ends with it, and what may be trusted meanwhile |
+//! | [`watches`] | which watch to take, what it promises, and what a gap asks of you |
+//! | [`errors_and_retries`] | what became of a request, what is repeated by itself, and what you may repeat |
+//! | [`defaults`] | every default and every bound, with its reason |
+//!
+//! Where a chapter tells what ZooKeeper does, it names the release or the ticket; all of it was seen on Apache ZooKeeper 3.8
+//! or 3.9, or stands in their sources.
+
+pub mod defaults;
+pub mod errors_and_retries;
+pub mod first_hour;
+pub mod sessions;
+pub mod watches;

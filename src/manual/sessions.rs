@@ -1,0 +1,148 @@
+//! Sessions: when they begin and end, what ends with them, and what may be trusted meanwhile.
+//!
+//! A session is a promise between one client and the whole ensemble. Ephemeral znodes and watches belong to it. It outlives
+//! connections: when one goes, the client takes the session to another server, and as long as it gets there within the
+//! *session timeout*, nothing is lost. Only the ensemble's leader can end a session for silence, and the client hears of it
+//! only when it is back. Everything odd about ZooKeeper's sessions follows from that last sentence.
+//!
+//! # The states
+//!
+//! ```text
+//!              connect                       a server accepts
+//!                 |            +-------------------------------------------+
+//!                 v            v                                           |
+//!            Connecting --> Connected                                      |
+//!                           ConnectedReadOnly --- connection goes ---> Disconnected
+//!                              ^    |                                      |
+//!        the same session      |    |                       nothing heard for 4/3 of the timeout
+//!        accepted after all    |    |                                      |
+//!                              +----|------------------------------------ Lost
+//!                                   |                                      |
+//!                   close, or credentials refused             the ensemble says: expired
+//!                                   |                                      |
+//!                                   v                                      v
+//!                     Ended(Closed, ClosedUnconfirmed,              Ended(Expired), or for a
+//!                           AuthFailed)                             following handle: Connecting
+//! ```
+//!
+//! A disconnected session may also be told at once that it has expired, without passing through Lost; and it may be closed
+//! from any state. [`status`](crate::Client::status) tells where a handle stands, and
+//! [`status_change`](crate::Client::status_change) waits for the next change. States that pass between two looks coalesce, but
+//! [`Status::epoch`](crate::client::Status::epoch) counts sessions and
+//! [`Status::disconnects`](crate::client::Status::disconnects) counts lost connections, so neither can be missed:
+//!
+//! ```no_run
+//! # async fn states(zk: menagerie::Client) {
+//! let mut seen = zk.status();
+//! loop {
+//!     let now = zk.status_change(&seen).await;
+//!     if now.epoch != seen.epoch {
+//!         println!("another session: every ephemeral of the old one is gone, or going");
+//!     }
+//!     println!("{:?}", now.state);
+//!     if matches!(now.state, menagerie::session::State::Ended(_)) {
+//!         return;
+//!     }
+//!     seen = now;
+//! }
+//! # }
+//! ```
+//!
+//! # Disconnected is not expired
+//!
+//! *Disconnected* says only that this client cannot hear a server. Its ephemerals are still there, and others go on
+//! using them. Requests wait for the next connection within their deadlines.
+//!
+//! *Lost* says that nothing was heard of any server for 4/3 of the timeout. By its own clock the ensemble may have ended the
+//! session by now, so the client stops pretending: what waits completes as *not sent* (awaited calls try on until
+//! their deadlines), and every watch gets a gap. But the session is not declared dead. A new leader gives every
+//! session its full timeout again, so after an outage of the ensemble most sessions are still accepted; ending them all on
+//! the client's side turns one outage into a storm of new sessions and new ephemerals. So the old session is offered
+//! once more at the next contact, and the ensemble decides. The Java client, since ZOOKEEPER-4508, ends it by itself
+//! at the same moment; before that release it waited for a server's word for ever.
+//!
+//! *Expired* is the ensemble's word. One other thing counts as that word: every server of the list has, for longer than 4/3 of the
+//! timeout, closed on this client before the handshake although it accepted the connection. That is how servers treat a
+//! client that has seen later transactions than they have, and it means that the ensemble was restored or wiped. Clients that
+//! miss this offer their old transaction number for ever and never connect again.
+//!
+//! # Following and pinned handles
+//!
+//! By default a handle *follows*: after an expiry it goes on with a new session. That is right for reads, for writes that stand
+//! alone, and for lasting watches, which are set again and yield a gap. It is wrong for anything that means *this* session: if you
+//! created an ephemeral lock and then write under it, the write must not happen under the session after it. Some clients
+//! replace a session without a word, and locks that were not told of the change have had two holders (CURATOR-206, CURATOR-604).
+//!
+//! So no request crosses: one submitted under a session ends with it. And [`session`](crate::Client::session) yields a handle that is
+//! *pinned*: it fails for ever after its session's end.
+//!
+//! ```no_run
+//! # async fn pinned(zk: menagerie::Client) -> Result<(), menagerie::client::Error> {
+//! let this = zk.session();
+//! this.create("/leader").data("me").ephemeral().await?;
+//! this.set("/log", "written by the leader").await?; // under the same session, or an error
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With [`OnExpiry::Stop`](crate::client::OnExpiry::Stop) the client ends with its first session, as the Java client does.
+//!
+//! # What a lock holder may trust
+//!
+//! Being connected proves nothing. A follower that is cut off from its leader goes on answering pings and reads for a while, and
+//! meanwhile the leader may end your session and give your lock away. A write is different: it is answered by a quorum.
+//!
+//! [`lease_until`](crate::Client::lease_until) is the time until which the ensemble certainly has not ended this session: the
+//! sending of the last but one answered write of the session, plus the timeout, where the two writes lie a third of the
+//! timeout apart. (The last but one, because followers report their sessions to the leader once a tick: the last
+//! write may not have refreshed the session yet.) It is `None` until two such writes were answered. Nobody who holds
+//! a lock or leads should act after it.
+//!
+//! Reads do not move it. [`hold_lease`](crate::Client::hold_lease) does, by a write that changes nothing, every third of the
+//! timeout, for as long as the guard lives and the znode is there in that version:
+//!
+//! ```no_run
+//! # async fn lease(zk: menagerie::Client) -> Result<(), menagerie::client::Error> {
+//! let this = zk.session();
+//! let lock = this.create("/lock").ephemeral().await?;
+//! let lease = this.hold_lease(&lock.path, 0);
+//! // before each step that only the holder may take:
+//! # let now = std::time::Instant::now();
+//! let mine = this.lease_until().is_some_and(|until| now < until);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! If the server refuses a renewal, because the znode is gone or was changed, renewing ends and a warning is logged;
+//! [`lease_until`](crate::Client::lease_until) then runs out unless other writes move it.
+//!
+//! What no client can do: stop a program that is itself stopped between the look at the clock and the step. Where that matters,
+//! let the step itself be checked: put `check(lock, version)` into the same
+//! [`transaction`](crate::Client::transaction), or hand `czxid` as a fencing token to whatever you write to.
+//!
+//! # Keeping the session alive
+//!
+//! An idle connection is pinged every third of the timeout, and at least every 10 s. A connection on which nothing was heard
+//! for two thirds of the timeout is given up, which leaves a third to reach another server. (Clients that send pings and
+//! never look for the answers hang on a dead connection until TCP notices.) If it is this process that was late, because
+//! the machine was busy, the socket is read once more before that verdict.
+//!
+//! Pings come from the client's task. A task of yours that blocks a single-thread runtime for a session timeout costs the
+//! session; [`on_own_thread`](crate::client::Builder::on_own_thread) puts the client out of its reach.
+//!
+//! The timeout that you ask for is asked for at every connect. The server grants what lies within its own bounds (by default 2
+//! to 20 ticks of 2 s), and [`Status::timeout`](crate::client::Status::timeout) says what it granted. Clients that ask for what
+//! they were granted last time see it only ever shrink.
+//!
+//! # Handing a session over
+//!
+//! [`credentials`](crate::Client::credentials) are all it takes to attach to a session from another process, with
+//! [`Builder::resume`](crate::client::Builder::resume). Ephemerals come along; watches and authentication belong to
+//! connections and do not. Whoever holds the credentials holds the session, so they never show in logs or `Debug` output.
+//!
+//! # Read-only servers
+//!
+//! With [`read_only(true)`](crate::client::Builder::read_only) a server that has lost its quorum will do, if it is configured to
+//! serve reads. The state is then `ConnectedReadOnly`, and writes are refused with `NotReadOnly`. A session *begun* there is
+//! known to no other server and ends with its connection. This release does not look for a better server by itself
+//! while the read-only one holds.
