@@ -7,6 +7,8 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod fates;
+mod kills;
 mod operations;
 mod raw;
 mod support;
