@@ -56,11 +56,11 @@ fn a_write_whose_answer_is_lost_is_unknown_and_not_repeated() {
         let lost = set.unwrap_err();
         assert_eq!((lost.fate(), lost.path(), lost.may_have_applied()), (Fate::Unknown, Some("/a"), true));
         // The one behind it was never on the way, and goes out over the next connection.
-        assert_eq!(create.unwrap().path, "/s-0000000001");
+        assert_eq!(create.unwrap().path, "/s-0000000002");
         assert_eq!(zk.settle_set(lost, &before, b"1").await.unwrap(), Settled::Inferred);
         let tree = at.tree();
         let paths: Vec<_> = tree.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["", "/a", "/p-0000000000", "/s-0000000001"]);
+        assert_eq!(paths, ["", "/a", "/p-0000000001", "/s-0000000002"]);
         assert_eq!(tree["/a"].version, 1);
         assert_eq!(zk.status().disconnects, 1);
     });

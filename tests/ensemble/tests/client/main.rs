@@ -12,3 +12,4 @@ mod kills;
 mod operations;
 mod raw;
 mod support;
+mod watches;
