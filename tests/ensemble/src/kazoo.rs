@@ -51,7 +51,7 @@ answer(out)
 pub struct Znode {
     /// The data; `None` when the server holds null.
     pub data: Option<Vec<u8>>,
-    /// The owning session of an ephemeral znode, 0 otherwise. Containers and TTL nodes have their marks here.
+    /// The owning session of an ephemeral znode, 0 otherwise: servers do not tell containers and TTL nodes from others.
     pub ephemeral_owner: i64,
     /// Changes of the data.
     pub version: i64,
