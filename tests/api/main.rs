@@ -1,0 +1,14 @@
+//! The client's public API against a scripted server, under a paused clock.
+//!
+//! The server is the codec on an in-memory pipe: a test says what it reads and what it answers, step by step. Time moves
+//! only while everybody waits, so deadlines are met to the millisecond and no sleep decides anything.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in its helpers"
+)]
+
+mod connecting;
+mod support;
