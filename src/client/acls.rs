@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-use tokio::sync::oneshot;
-
 use super::engine::private::Described;
-use super::engine::{Answer, Call};
+use super::engine::{Answer, Call, abandoned};
 use super::{Client, Error, under};
 use crate::jute::{
     Acl, ClientInfo, Encode, GetAclRequest, GetAclResponse, OpCode, SetAclRequest, SetAclResponse, Stat,
     WhoAmIResponse,
 };
-use crate::session::{Auth, Cause, End, Fate, RequestError};
+use crate::session::Auth;
+use bytes::Bytes;
 
 /// Reads an ACL. Yields `(Vec<Acl>, Stat)`.
 #[derive(Debug)]
@@ -35,7 +33,7 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`, and what any request may meet.
-    pub fn acl<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, GetAcl<'a>> {
+    pub fn acl<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, GetAcl<'p>> {
         Call::new(self, GetAcl(path.into()))
     }
 
@@ -43,11 +41,11 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`, `BadVersion`, `InvalidACL`, and what any request may meet.
-    pub fn set_acl<'a>(
-        &'a self,
-        path: impl Into<Cow<'a, str>>,
+    pub fn set_acl<'p>(
+        &self,
+        path: impl Into<Cow<'p, str>>,
         acl: impl Into<Cow<'static, [Acl]>>,
-    ) -> Call<'a, SetAcl<'a>> {
+    ) -> Call<'_, SetAcl<'p>> {
         Call::new(self, SetAcl { path: path.into(), acl: acl.into(), version: -1 })
     }
 
@@ -68,29 +66,17 @@ impl Client {
     /// `AuthFailed`, with which the session ends.
     pub async fn add_auth(&self, scheme: &str, auth: impl Into<Bytes>) -> Result<(), Error> {
         let auth = Auth { scheme: scheme.to_owned(), auth: auth.into() };
-        let (sender, receiver) = oneshot::channel();
-        let submitted = self.hub.with_session(|core, now| {
-            if let Some(end) = core.refuses(self.pinned) {
-                return Err(RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent });
-            }
-            core.session.add_auth(now, auth.clone(), sender).map_err(|rejected| rejected.error)?;
-            if !core.auth.contains(&auth) {
-                core.auth.push(auth);
-            }
-            Ok(())
-        });
-        let gone = RequestError { cause: Cause::SessionEnded(End::ClosedUnconfirmed), fate: Fate::Unknown };
-        let outcome = match submitted {
-            Ok(()) => receiver.await.unwrap_or(Err(gone)),
+        let outcome = match self.hub.add_auth(self.pinned, auth) {
+            Ok(verdict) => verdict.await.unwrap_or_else(|_| Err(abandoned())),
             Err(error) => Err(error),
         };
         outcome.map(|_| ()).map_err(|error| Error::new(error).at(OpCode::AUTH, ""))
     }
 }
 
-impl<'a> Call<'a, SetAcl<'a>> {
+impl<'a, 'p> Call<'a, SetAcl<'p>> {
     /// Only if the ACL has this version (`Stat.aversion`).
-    pub fn version(self, version: i32) -> Call<'a, SetAcl<'a>> {
+    pub fn version(self, version: i32) -> Call<'a, SetAcl<'p>> {
         self.map(|set| SetAcl { version, ..set })
     }
 }

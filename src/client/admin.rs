@@ -56,7 +56,7 @@ impl Client {
     ///
     /// # Errors
     /// What any request may meet. The path need not exist.
-    pub fn sync<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, Sync<'a>> {
+    pub fn sync<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, Sync<'p>> {
         Call::new(self, Sync(path.into()))
     }
 
@@ -64,7 +64,7 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`, `Unimplemented`, and what any request may meet.
-    pub fn count_descendants<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, CountDescendants<'a>> {
+    pub fn count_descendants<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, CountDescendants<'p>> {
         Call::new(self, CountDescendants(path.into()))
     }
 
@@ -72,7 +72,7 @@ impl Client {
     ///
     /// # Errors
     /// `Unimplemented`, and what any request may meet.
-    pub fn ephemerals<'a>(&'a self, prefix: impl Into<Cow<'a, str>>) -> Call<'a, GetEphemerals<'a>> {
+    pub fn ephemerals<'p>(&self, prefix: impl Into<Cow<'p, str>>) -> Call<'_, GetEphemerals<'p>> {
         Call::new(self, GetEphemerals(prefix.into()))
     }
 
@@ -106,7 +106,7 @@ impl Client {
     }
 }
 
-impl<'a> Call<'a, Sync<'a>> {
+impl<'a, 'p> Call<'a, Sync<'p>> {
     /// Syncs and reads in one go on one connection: everything written before the call is seen.
     ///
     /// The two go out together; if the connection goes between them, both are done again.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::sync::oneshot;
 
 use super::connect_string::{self, ConnectString, ConnectStringError};
 use super::driver::Driver;
@@ -16,7 +17,7 @@ use super::hub::Hub;
 use super::transport::Transport;
 use super::{Client, Error, Guard, Kind};
 use crate::limits;
-use crate::session::{Auth, Config, Credentials, Server};
+use crate::session::{Auth, Config, Credentials, Outcome, Server};
 
 /// A client in the making.
 #[must_use = "a builder does nothing until it connects"]
@@ -205,8 +206,8 @@ impl Builder {
     /// No session within the connect timeout: with what each host had to say. Wrong credentials. No runtime.
     pub async fn connect(self) -> Result<Client, Error> {
         let waited = self.connect_timeout;
-        let client = self.connect_lazy()?;
-        client.first_session(waited).await?;
+        let (client, verdicts) = self.start()?;
+        client.first_session(waited, verdicts).await?;
         Ok(client)
     }
 
@@ -215,6 +216,11 @@ impl Builder {
     /// # Errors
     /// A chroot that is not a path, no server, or no runtime to run on.
     pub fn connect_lazy(self) -> Result<Client, Error> {
+        self.start().map(|(client, _)| client)
+    }
+
+    /// Yields a client, and what the server will say of each of its credentials.
+    fn start(mut self) -> Result<(Client, Vec<oneshot::Receiver<Outcome>>), Error> {
         if self.config.servers.is_empty() {
             return Err(Error::new(ConnectStringError::NoHost));
         }
@@ -230,7 +236,9 @@ impl Builder {
         let follows = self.on_expiry == OnExpiry::Follow;
         let several = runtime.as_ref().is_some_and(|it| it.runtime_flavor() != RuntimeFlavor::CurrentThread);
         let template = self.config.clone();
+        let auth = std::mem::take(&mut self.config.auth);
         let hub = Arc::new(Hub::new(self.config, follows, self.request_timeout));
+        let verdicts = auth.into_iter().map(|auth| hub.add_auth(None, auth)).collect::<Result<_, _>>();
         let driver = Driver::new(hub.clone(), self.transport, Next::new(template), several);
         match runtime {
             Some(runtime) => {
@@ -239,7 +247,8 @@ impl Builder {
             None => run_on_own_thread(driver)?,
         }
         let guard = Arc::new(Guard(hub.clone()));
-        Ok(Client { hub, _guard: guard, chroot: self.chroot.into(), pinned: None })
+        let client = Client { hub, _guard: guard, chroot: self.chroot.into(), pinned: None };
+        Ok((client, verdicts.map_err(Error::new)?))
     }
 }
 

@@ -34,14 +34,14 @@ impl Client {
     /// # Errors
     /// `NoNode`, `NoAuth`, and what any request may meet; a list longer than the inbound limit is
     /// [`Cause::ReplyTooLarge`](crate::session::Cause::ReplyTooLarge).
-    pub fn children<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, GetChildren<'a>> {
+    pub fn children<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, GetChildren<'p>> {
         Call::new(self, GetChildren(path.into()))
     }
 }
 
-impl<'a> Call<'a, GetChildren<'a>> {
+impl<'a, 'p> Call<'a, GetChildren<'p>> {
     /// Sets a watch with the read: it resolves once a child comes or goes, or the znode is deleted.
-    pub fn watch(self) -> Call<'a, GetChildrenWatched<'a>> {
+    pub fn watch(self) -> Call<'a, GetChildrenWatched<'p>> {
         self.map(Watched)
     }
 }

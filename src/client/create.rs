@@ -52,9 +52,9 @@ pub(super) struct Mode {
 /// Dropping the future cancels, as [`Call`] says; with several requests, those that were answered stay done.
 #[must_use = "it does nothing until it is awaited or sent"]
 #[derive(Debug)]
-pub struct CreateCall<'a> {
+pub struct CreateCall<'a, 'p> {
     client: &'a Client,
-    create: Create<'a>,
+    create: Create<'p>,
     timeout: Option<Duration>,
     parents: bool,
     protected: bool,
@@ -67,13 +67,13 @@ impl Client {
     /// `NodeExists`, `NoNode` (no parent), `NoAuth`, `NoChildrenForEphemerals`, `InvalidACL`, and what any request may
     /// meet. If the answer is lost the outcome is unknown and nothing is repeated; see
     /// [`protected`](CreateCall::protected).
-    pub fn create<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> CreateCall<'a> {
+    pub fn create<'p>(&self, path: impl Into<Cow<'p, str>>) -> CreateCall<'_, 'p> {
         let create = Create::new(path.into(), Bytes::new(), Cow::Borrowed(Acl::OPEN), Mode::default());
         CreateCall { client: self, create, timeout: None, parents: false, protected: false }
     }
 }
 
-impl<'a> CreateCall<'a> {
+impl<'a, 'p> CreateCall<'a, 'p> {
     /// Its data.
     pub fn data(mut self, data: impl Into<Bytes>) -> Self {
         self.create.data = data.into();
@@ -133,29 +133,35 @@ impl<'a> CreateCall<'a> {
     }
 
     /// Puts the request on its way now; see [`Call::send`]. Parents and protection do not go with it.
-    pub fn send(self) -> Sent<Create<'a>> {
+    pub fn send(self) -> Sent<Create<'p>> {
         self.call().send()
     }
 
-    fn call(self) -> Call<'a, Create<'a>> {
+    fn call(self) -> Call<'a, Create<'p>> {
         Call { client: self.client, op: self.create, timeout: self.timeout }
     }
 
+    /// Under one session, and within one deadline, whatever it takes.
     async fn run(mut self) -> Result<Created, Error> {
         let guid = if self.protected { Some(self.protect()?) } else { None };
-        let (client, parents) = (self.client, self.parents);
-        let create = self.create.clone();
-        let first = self.call().await;
-        match first {
-            Err(error) if parents && error.code() == Some(ErrorCode::NO_NODE) => {
-                client.ensure_parents(&create.path).await?;
-                Box::pin(settled(client, create, guid)).await
+        let client = self.client.session();
+        let timeout = self.timeout.unwrap_or(client.hub.request_timeout);
+        let deadline = tokio::time::Instant::now() + timeout;
+        let create = self.create;
+        let mut result = once(&client, &create, deadline).await;
+        let no_parent = matches!(&result, Err(error) if error.code() == Some(ErrorCode::NO_NODE));
+        if self.parents && no_parent {
+            let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
+            tokio::time::timeout_at(deadline, client.ensure_parents(&create.path))
+                .await
+                .unwrap_or_else(|_| Err(Error::new(late).at(create.op(), &create.path)))?;
+            result = once(&client, &create, deadline).await;
+        }
+        match (result, guid) {
+            (Err(error), Some(guid)) if error.fate() == Fate::Unknown => {
+                find_protected(&client, &create, &guid, error).await
             }
-            Err(error) if error.fate() == Fate::Unknown => match guid {
-                Some(guid) => find_protected(client, &create, &guid, error).await,
-                None => Err(error),
-            },
-            result => result,
+            (result, _) => result,
         }
     }
 
@@ -169,14 +175,13 @@ impl<'a> CreateCall<'a> {
     }
 }
 
-async fn settled(client: &Client, create: Create<'_>, guid: Option<String>) -> Result<Created, Error> {
-    let again = create.clone();
-    match (Call::new(client, create).await, guid) {
-        (Err(error), Some(guid)) if error.fate() == Fate::Unknown => {
-            find_protected(client, &again, &guid, error).await
-        }
-        (result, _) => result,
-    }
+async fn once(
+    client: &Client,
+    create: &Create<'_>,
+    deadline: tokio::time::Instant,
+) -> Result<Created, Error> {
+    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+    Call::new(client, create.clone()).timeout(left).await
 }
 
 /// Looks for a znode by its mark, after the answer to its creation was lost.
@@ -202,7 +207,7 @@ async fn find_protected(
     Err(lost)
 }
 
-impl<'a> IntoFuture for CreateCall<'a> {
+impl<'a, 'p: 'a> IntoFuture for CreateCall<'a, 'p> {
     type Output = Result<Created, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send + 'a>>;
 

@@ -123,8 +123,11 @@ impl<'a, O: Operation> Call<'a, O> {
 
     /// As [`send`](Self::send), in a place reserved before: a short request finds room for certain.
     pub fn send_in(self, place: Place<'_>) -> Sent<O> {
-        place.0.forget();
-        self.send_with(1)
+        let own = std::ptr::eq(place.hub, &*self.client.hub);
+        if own {
+            place.permit.forget();
+        }
+        self.send_with(own.into())
     }
 
     /// Sends, with so many places held already.
@@ -247,7 +250,7 @@ fn submit<O: Operation>(
 }
 
 /// What the driver's disappearance means for a request.
-fn abandoned() -> RequestError {
+pub(super) fn abandoned() -> RequestError {
     RequestError { cause: Cause::SessionEnded(End::ClosedUnconfirmed), fate: Fate::Unknown }
 }
 

@@ -56,7 +56,10 @@ impl Next {
                 warn!("no contact for 4/3 of the session timeout");
                 publish(hub, |status| status.state = State::Lost);
             }
-            Event::LeaseRefused { lease, code } => warn!(?lease, %code, "lease refused"),
+            Event::LeaseRefused { lease, code } => {
+                warn!(?lease, %code, "lease refused");
+                hub.lock().refused.insert(lease);
+            }
             Event::Ended(end) => {
                 info!(%end, "session ended");
                 self.ended = Some(end);
@@ -86,6 +89,7 @@ impl Next {
         let old = std::mem::replace(&mut core.session, Session::new(config, now()));
         core.epoch += 1;
         let watchers = std::mem::take(&mut core.watchers);
+        core.refused.clear();
         let epoch = core.epoch;
         drop(core);
         drop((old, watchers));

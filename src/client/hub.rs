@@ -3,7 +3,7 @@
 //! Nothing that belongs to a caller runs under the mutex: wakers and completions are taken out and done after it is
 //! released. Each critical section works on one request or one batch of input.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -13,8 +13,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
 use crate::session::{
-    Auth, Cause, Config, End, Fate, Loss, Notice, Outcome, Rejected, Request, RequestError, RequestId,
-    Server, Session, State, WatcherId,
+    Auth, Cause, Config, End, Fate, LeaseId, Loss, Notice, Outcome, Rejected, Request, RequestError,
+    RequestId, Server, Session, State, WatcherId,
 };
 
 /// What comes back with an answer.
@@ -48,6 +48,8 @@ pub(super) struct Core {
     pub(super) servers: Vec<Server>,
     /// Credentials that every further session presents too.
     pub(super) auth: Vec<Auth>,
+    /// Leases of this session that the server refused to renew.
+    pub(super) refused: BTreeSet<LeaseId>,
     driver: Option<Waker>,
     /// The driver was woken and has not looked yet.
     woken: bool,
@@ -99,6 +101,7 @@ impl Hub {
             attempts: BTreeMap::new(),
             servers,
             auth,
+            refused: BTreeSet::new(),
             driver: None,
             woken: false,
         };
@@ -149,6 +152,26 @@ impl Hub {
             }
             Ok(Ticket { id, epoch: core.epoch })
         })
+    }
+
+    /// Presents credentials, on this session and every later one; the verdict comes back.
+    pub(super) fn add_auth(
+        &self,
+        pinned: Option<u64>,
+        auth: Auth,
+    ) -> Result<oneshot::Receiver<Outcome>, RequestError> {
+        let (sender, receiver) = oneshot::channel();
+        self.with_session(|core, now| {
+            if let Some(end) = core.refuses(pinned) {
+                return Err(RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent });
+            }
+            core.session.add_auth(now, auth.clone(), sender).map_err(|rejected| rejected.error)?;
+            if !core.auth.contains(&auth) {
+                core.auth.push(auth);
+            }
+            Ok(())
+        })?;
+        Ok(receiver)
     }
 
     /// Its request set no watch: nobody will hear of it.

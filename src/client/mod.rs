@@ -46,12 +46,14 @@ pub use watch::{AddWatch, Changed, SetWatch, SettingWatch, Watch, WatchCall, Wat
 pub use watched::{Watchable, Watched};
 
 pub(crate) use builder::seed;
+use engine::abandoned;
 pub(crate) use error::Kind;
 use hub::Hub;
+use tokio::sync::{SemaphorePermit, oneshot};
 
-use crate::jute::{Decode, Joined, Reader};
+use crate::jute::{Decode, Joined, OpCode, Reader};
 use crate::path;
-use crate::session::{Cause, Credentials, End, Fate, LeaseId, Reply, RequestError, Server, State};
+use crate::session::{Cause, Credentials, End, Fate, LeaseId, Outcome, Reply, RequestError, Server, State};
 
 /// A handle on a ZooKeeper client. Cheap to clone; all clones share one session, whose order of requests is the order of
 /// calls.
@@ -200,8 +202,8 @@ impl Client {
     /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped: by a write that
     /// changes nothing, every third of the session timeout, and only under the present session.
     ///
-    /// A renewal that the server refuses, because the znode is gone, was changed, or was never a path, is logged and ends the
-    /// renewals; [`lease_until`](Self::lease_until) then runs out by itself, and is what tells.
+    /// A renewal that the server refuses, because the znode is gone, was changed, or was never a path, ends the renewals, and
+    /// [`Lease::is_refused`] tells of it; [`lease_until`](Self::lease_until) runs out unless other writes prolong it.
     pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
         let whole = full_path(&self.chroot, path);
         let (id, epoch) =
@@ -250,7 +252,8 @@ impl Client {
     /// # Errors
     /// The client has ended.
     pub async fn ready(&self) -> Result<Place<'_>, Error> {
-        self.hub.places.acquire().await.map(Place).map_err(|_| self.ended_error())
+        let permit = self.hub.places.acquire().await.map_err(|_| self.ended_error())?;
+        Ok(Place { hub: &self.hub, permit })
     }
 
     fn ended_error(&self) -> Error {
@@ -280,10 +283,22 @@ impl Client {
         }
     }
 
-    /// Waits for the first session.
-    async fn first_session(&self, waited: Duration) -> Result<(), Error> {
+    /// Waits for the first session, and for the verdicts on the credentials it began with.
+    async fn first_session(
+        &self,
+        waited: Duration,
+        verdicts: Vec<oneshot::Receiver<Outcome>>,
+    ) -> Result<(), Error> {
         let deadline = tokio::time::Instant::now() + waited;
-        match tokio::time::timeout_at(deadline, self.connected()).await {
+        let accepted = async {
+            self.connected().await?;
+            for verdict in verdicts {
+                let outcome = verdict.await.unwrap_or_else(|_| Err(abandoned()));
+                outcome.map_err(|error| Error::new(error).at(OpCode::AUTH, ""))?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout_at(deadline, accepted).await {
             Ok(result) => result,
             Err(_) => {
                 let core = self.hub.lock();
@@ -335,7 +350,10 @@ impl Client {
 /// A reserved place: see [`Client::ready`].
 #[must_use = "dropping it gives the place back"]
 #[derive(Debug)]
-pub struct Place<'a>(tokio::sync::SemaphorePermit<'a>);
+pub struct Place<'a> {
+    hub: &'a Hub,
+    permit: SemaphorePermit<'a>,
+}
 
 /// A lease being held: see [`Client::hold_lease`].
 #[must_use = "dropping it lets the lease go"]
@@ -345,10 +363,20 @@ pub struct Lease {
     epoch: u64,
 }
 
+impl Lease {
+    /// Whether the server refused to renew it: what it rests on is gone, or another's. True too once its session has ended.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        let core = self.hub.lock();
+        core.refuses(Some(self.epoch)).is_some() || core.refused.contains(&self.id)
+    }
+}
+
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut core = self.hub.lock();
         if core.epoch == self.epoch {
+            core.refused.remove(&self.id);
             core.session.release_lease(self.id);
         }
     }

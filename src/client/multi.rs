@@ -21,9 +21,9 @@ use crate::path;
 /// A transaction being put together: all of it happens, or none.
 #[must_use = "a transaction does nothing until it is committed"]
 #[derive(Debug)]
-pub struct Transaction<'a> {
+pub struct Transaction<'a, 'p> {
     client: &'a Client,
-    steps: Vec<Step<'a>>,
+    steps: Vec<Step<'p>>,
     timeout: Option<Duration>,
 }
 
@@ -61,7 +61,7 @@ pub enum StepResult {
 
 impl Client {
     /// Begins a transaction.
-    pub fn transaction(&self) -> Transaction<'_> {
+    pub fn transaction<'p>(&self) -> Transaction<'_, 'p> {
         Transaction { client: self, steps: Vec::new(), timeout: None }
     }
 
@@ -72,10 +72,10 @@ impl Client {
     /// # Errors
     /// `Unimplemented` on older servers, `ReplyTooLarge` if all of it is over the inbound limit, and what any request may
     /// meet.
-    pub fn get_many<'a, P: Into<Cow<'a, str>>>(
-        &'a self,
+    pub fn get_many<'p, P: Into<Cow<'p, str>>>(
+        &self,
         paths: impl IntoIterator<Item = P>,
-    ) -> Call<'a, MultiRead<'a>> {
+    ) -> Call<'_, MultiRead<'p>> {
         self.read_many(paths.into_iter().map(|path| ReadStep::Get(path.into())).collect())
     }
 
@@ -83,10 +83,10 @@ impl Client {
     ///
     /// # Errors
     /// As [`get_many`](Self::get_many).
-    pub fn children_many<'a, P: Into<Cow<'a, str>>>(
-        &'a self,
+    pub fn children_many<'p, P: Into<Cow<'p, str>>>(
+        &self,
         paths: impl IntoIterator<Item = P>,
-    ) -> Call<'a, MultiRead<'a>> {
+    ) -> Call<'_, MultiRead<'p>> {
         self.read_many(paths.into_iter().map(|path| ReadStep::Children(path.into())).collect())
     }
 
@@ -94,19 +94,19 @@ impl Client {
     ///
     /// # Errors
     /// As [`get_many`](Self::get_many).
-    pub fn read_many<'a>(&'a self, steps: Vec<ReadStep<'a>>) -> Call<'a, MultiRead<'a>> {
+    pub fn read_many<'p>(&self, steps: Vec<ReadStep<'p>>) -> Call<'_, MultiRead<'p>> {
         Call::new(self, MultiRead(steps))
     }
 }
 
-impl<'a> Transaction<'a> {
-    fn step(mut self, step: Step<'a>) -> Self {
+impl<'a, 'p> Transaction<'a, 'p> {
+    fn step(mut self, step: Step<'p>) -> Self {
         self.steps.push(step);
         self
     }
 
     /// Creates a persistent znode.
-    pub fn create(self, path: impl Into<Cow<'a, str>>, data: impl Into<Bytes>) -> Self {
+    pub fn create(self, path: impl Into<Cow<'p, str>>, data: impl Into<Bytes>) -> Self {
         self.create_with(path, data, |create| create)
     }
 
@@ -114,36 +114,36 @@ impl<'a> Transaction<'a> {
     /// and timeouts of single znodes have no meaning here and are ignored.
     pub fn create_with(
         self,
-        path: impl Into<Cow<'a, str>>,
+        path: impl Into<Cow<'p, str>>,
         data: impl Into<Bytes>,
-        configure: impl FnOnce(TransactionCreate<'a>) -> TransactionCreate<'a>,
+        configure: impl FnOnce(TransactionCreate<'p>) -> TransactionCreate<'p>,
     ) -> Self {
         let create = configure(TransactionCreate(Create::plain(path.into(), data.into())));
         self.step(Step::Create(create.0))
     }
 
     /// Replaces data, whatever its version.
-    pub fn set(self, path: impl Into<Cow<'a, str>>, data: impl Into<Bytes>) -> Self {
+    pub fn set(self, path: impl Into<Cow<'p, str>>, data: impl Into<Bytes>) -> Self {
         self.set_version(path, data, -1)
     }
 
     /// Replaces data of this version.
-    pub fn set_version(self, path: impl Into<Cow<'a, str>>, data: impl Into<Bytes>, version: i32) -> Self {
+    pub fn set_version(self, path: impl Into<Cow<'p, str>>, data: impl Into<Bytes>, version: i32) -> Self {
         self.step(Step::Set { path: path.into(), data: data.into(), version })
     }
 
     /// Deletes a znode, whatever its version.
-    pub fn delete(self, path: impl Into<Cow<'a, str>>) -> Self {
+    pub fn delete(self, path: impl Into<Cow<'p, str>>) -> Self {
         self.delete_version(path, -1)
     }
 
     /// Deletes a znode of this version.
-    pub fn delete_version(self, path: impl Into<Cow<'a, str>>, version: i32) -> Self {
+    pub fn delete_version(self, path: impl Into<Cow<'p, str>>, version: i32) -> Self {
         self.step(Step::Delete { path: path.into(), version })
     }
 
     /// Demands that the znode is there and has this version; -1 for any.
-    pub fn check(self, path: impl Into<Cow<'a, str>>, version: i32) -> Self {
+    pub fn check(self, path: impl Into<Cow<'p, str>>, version: i32) -> Self {
         self.step(Step::Check { path: path.into(), version })
     }
 
@@ -158,7 +158,7 @@ impl<'a> Transaction<'a> {
     /// # Errors
     /// The code of the step that failed, and which one
     /// ([`Error::transaction_index`]); nothing was done then. And what any request may meet.
-    pub fn commit(self) -> Call<'a, Multi<'a>> {
+    pub fn commit(self) -> Call<'a, Multi<'p>> {
         Call { client: self.client, op: Multi(self.steps), timeout: self.timeout }
     }
 }

@@ -50,7 +50,7 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`, and what any request may meet.
-    pub fn get<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, Get<'a>> {
+    pub fn get<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, Get<'p>> {
         Call::new(self, Get(path.into()))
     }
 
@@ -58,7 +58,7 @@ impl Client {
     ///
     /// # Errors
     /// What any request may meet.
-    pub fn exists<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, Exists<'a>> {
+    pub fn exists<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, Exists<'p>> {
         Call::new(self, Exists(path.into()))
     }
 
@@ -67,7 +67,7 @@ impl Client {
     /// # Errors
     /// `NoNode`, `NoAuth`, `BadVersion`, `QuotaExceeded`, and what any request may meet. If the answer is lost the
     /// outcome is unknown, and nothing is repeated; [`Client::settle_set`] finds out what became of it.
-    pub fn set<'a>(&'a self, path: impl Into<Cow<'a, str>>, data: impl Into<Bytes>) -> Call<'a, Set<'a>> {
+    pub fn set<'p>(&self, path: impl Into<Cow<'p, str>>, data: impl Into<Bytes>) -> Call<'_, Set<'p>> {
         Call::new(self, Set { path: path.into(), data: data.into(), version: -1 })
     }
 
@@ -75,35 +75,35 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`, `BadVersion`, `NotEmpty`, and what any request may meet.
-    pub fn delete<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> Call<'a, Delete<'a>> {
+    pub fn delete<'p>(&self, path: impl Into<Cow<'p, str>>) -> Call<'_, Delete<'p>> {
         Call::new(self, Delete { path: path.into(), version: -1 })
     }
 }
 
-impl<'a> Call<'a, Get<'a>> {
+impl<'a, 'p> Call<'a, Get<'p>> {
     /// Sets a watch with the read: it resolves once the data is set or the znode deleted.
-    pub fn watch(self) -> Call<'a, GetWatched<'a>> {
+    pub fn watch(self) -> Call<'a, GetWatched<'p>> {
         self.map(Watched)
     }
 }
 
-impl<'a> Call<'a, Exists<'a>> {
+impl<'a, 'p> Call<'a, Exists<'p>> {
     /// Sets a watch with the look: it resolves once the znode is created, its data set, or it is deleted.
-    pub fn watch(self) -> Call<'a, ExistsWatched<'a>> {
+    pub fn watch(self) -> Call<'a, ExistsWatched<'p>> {
         self.map(Watched)
     }
 }
 
-impl<'a> Call<'a, Set<'a>> {
+impl<'a, 'p> Call<'a, Set<'p>> {
     /// Only if the znode's data has this version.
-    pub fn version(self, version: i32) -> Call<'a, Set<'a>> {
+    pub fn version(self, version: i32) -> Call<'a, Set<'p>> {
         self.map(|set| Set { version, ..set })
     }
 }
 
-impl<'a> Call<'a, Delete<'a>> {
+impl<'a, 'p> Call<'a, Delete<'p>> {
     /// Only if the znode's data has this version.
-    pub fn version(self, version: i32) -> Call<'a, Delete<'a>> {
+    pub fn version(self, version: i32) -> Call<'a, Delete<'p>> {
         self.map(|delete| Delete { version, ..delete })
     }
 }

@@ -90,7 +90,7 @@ impl Client {
     ///
     /// # Errors
     /// `Unimplemented` on older servers, and what any request may meet.
-    pub fn watch<'a>(&'a self, path: impl Into<Cow<'a, str>>) -> WatchCall<'a> {
+    pub fn watch<'p>(&self, path: impl Into<Cow<'p, str>>) -> WatchCall<'_, 'p> {
         WatchCall { client: self, watch: Watch { path: path.into(), kind: WatchKind::Persistent } }
     }
 }
@@ -98,12 +98,12 @@ impl Client {
 /// A lasting watch about to be set, when awaited. Dropping the future before it is ready leaves no watch behind.
 #[must_use = "it does nothing until it is awaited"]
 #[derive(Debug)]
-pub struct WatchCall<'a> {
+pub struct WatchCall<'a, 'p> {
     client: &'a Client,
-    watch: Watch<'a>,
+    watch: Watch<'p>,
 }
 
-impl WatchCall<'_> {
+impl WatchCall<'_, '_> {
     /// Everything below the znode too: creation, deletion and data; changes of children show as creations and deletions.
     pub fn recursive(mut self) -> Self {
         self.watch.kind = WatchKind::Recursive;
@@ -111,11 +111,11 @@ impl WatchCall<'_> {
     }
 }
 
-impl<'a> IntoFuture for WatchCall<'a> {
+impl<'a, 'p> IntoFuture for WatchCall<'a, 'p> {
     type Output = Result<Watcher, Error>;
-    type IntoFuture = SettingWatch<'a>;
+    type IntoFuture = SettingWatch<'a, 'p>;
 
-    fn into_future(self) -> SettingWatch<'a> {
+    fn into_future(self) -> SettingWatch<'a, 'p> {
         let (path, kind) = (self.watch.path.clone().into_owned(), self.watch.kind);
         let watcher =
             Watcher { client: self.client.clone(), path, kind, watching: None, renewal: None, over: false };
@@ -129,12 +129,12 @@ impl<'a> IntoFuture for WatchCall<'a> {
 /// The future of [`Client::watch`].
 #[must_use = "futures do nothing unless awaited"]
 #[derive(Debug)]
-pub struct SettingWatch<'a> {
-    adding: Execute<'a, AddWatch<'a>>,
+pub struct SettingWatch<'a, 'p> {
+    adding: Execute<'a, AddWatch<'p>>,
     watcher: Option<Watcher>,
 }
 
-impl Future for SettingWatch<'_> {
+impl Future for SettingWatch<'_, '_> {
     type Output = Result<Watcher, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
