@@ -11,5 +11,6 @@ mod fates;
 mod kills;
 mod operations;
 mod raw;
+mod refusals;
 mod support;
 mod watches;
