@@ -112,12 +112,12 @@ impl<'a, 'p> Call<'a, Sync<'p>> {
     /// The two go out together; if the connection goes between them, both are done again.
     ///
     /// # Errors
-    /// As [`Client::get`]. Dropping the future cancels both.
+    /// As [`Client::get`]. Dropping the future lets both run, and swallows their answers.
     pub async fn get(self, path: &str) -> Result<(Bytes, Stat), Error> {
         let Self { client, op, timeout } = self;
         // Both before either is sent: half of it would be of no use.
         op.check().map_err(|error| error.at(OpCode::SYNC, &op.0))?;
-        check_path(path).map_err(|error| error.at(OpCode::GET_DATA, path))?;
+        path::validate(path).map_err(|error| Error::new(error).at(OpCode::GET_DATA, path))?;
         let timeout = timeout.unwrap_or(client.hub.request_timeout);
         let deadline = tokio::time::Instant::now() + timeout;
         loop {

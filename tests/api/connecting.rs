@@ -32,9 +32,14 @@ async fn nothing_follows_the_handshake_before_its_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_reconnect_come_credentials_then_watches_then_requests() {
-    let (client, mut server) = connected_as(|builder| builder.auth("digest", "u:p")).await;
-    server.expect_auth("digest", "u:p").await;
-    server.answer_auth(ErrorCode::OK).await;
+    let (builder, mut server) = scripted();
+    let accept = async {
+        server.accept().await;
+        server.expect_auth("digest", "u:p").await;
+        server.answer_auth(ErrorCode::OK).await;
+    };
+    let (client, ()) = tokio::join!(builder.auth("digest", "u:p").connect(), accept);
+    let client = client.expect("connect waits for the verdict on its credentials");
     let watched = client.get("/w").watch().send();
     server.expect(OpCode::GET_DATA, "/w").await;
     server.reply_data("v").await;
