@@ -182,12 +182,17 @@ impl Hub {
         }
     }
 
-    /// Ends the client: no session follows, and the present one closes behind what was submitted.
-    pub(super) fn close(&self) {
+    /// Ends the client: no session follows, and the present one closes behind what was submitted. False, and nothing, for
+    /// a handle whose session is over already.
+    pub(super) fn close(&self, pinned: Option<u64>) -> bool {
         self.with_session(|core, now| {
-            core.follows = false;
-            core.session.close(now);
-        });
+            let reaches = pinned.is_none_or(|epoch| epoch == core.epoch) || planted!("client_close_unfenced");
+            if reaches {
+                core.follows = false;
+                core.session.close(now);
+            }
+            reaches
+        })
     }
 
     /// The driver is gone: whatever waits for it ends.

@@ -11,4 +11,5 @@
 )]
 
 mod connecting;
+mod fencing;
 mod support;
