@@ -298,7 +298,6 @@ impl Client {
         waited: Duration,
         verdicts: Vec<oneshot::Receiver<Outcome>>,
     ) -> Result<(), Error> {
-        let deadline = tokio::time::Instant::now() + waited;
         let accepted = async {
             self.connected().await?;
             for verdict in verdicts {
@@ -307,9 +306,9 @@ impl Client {
             }
             Ok(())
         };
-        match tokio::time::timeout_at(deadline, accepted).await {
-            Ok(result) => result,
-            Err(_) => {
+        match self.hub.before(self.hub.deadline(Some(waited)), accepted).await {
+            Some(result) => result,
+            None => {
                 let core = self.hub.lock();
                 let attempts = core.attempts.iter().map(|(server, loss)| (server.clone(), *loss)).collect();
                 Err(Error::new(Kind::NotConnected { waited, attempts }))
@@ -334,9 +333,9 @@ impl Client {
     }
 
     /// Waits until this handle's session is connected, or the deadline.
-    async fn when_connected(&self, deadline: tokio::time::Instant) -> Result<(), Error> {
+    async fn when_connected(&self, deadline: Instant) -> Result<(), Error> {
         let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
-        tokio::time::timeout_at(deadline, self.connected()).await.unwrap_or(Err(Error::new(late)))
+        self.hub.before(deadline, self.connected()).await.unwrap_or(Err(Error::new(late)))
     }
 
     /// Whether another session comes after this one.

@@ -12,4 +12,6 @@
 
 mod connecting;
 mod fencing;
+mod outside;
+mod parents;
 mod support;
