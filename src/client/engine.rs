@@ -36,6 +36,12 @@ pub(crate) mod private {
         /// The path as the caller named it; empty for operations without one.
         fn path(&self) -> &str;
 
+        /// The path that an error is about, as the caller named it.
+        fn path_to_blame(&self, error: &Error) -> &str {
+            let _ = error;
+            self.path()
+        }
+
         /// Whether it changes nothing, so that it may be repeated whatever became of it.
         fn is_read(&self) -> bool {
             !self.op().is_write()
@@ -156,7 +162,7 @@ impl<'a, O: Operation> Call<'a, O> {
             Ok(flight) => SentState::Flying(flight),
             Err((error, unused)) => {
                 places.add_permits(unused as usize);
-                SentState::Failed(Some(error.at(op.op(), op.path())))
+                SentState::Failed(Some(blamed(error, &op)))
             }
         };
         Sent { hub: client.hub.clone(), chroot: client.chroot.clone(), op, state }
@@ -264,7 +270,7 @@ fn poll_flight(flight: &mut Flight, hub: &Hub, op: OpCode, cx: &mut Context<'_>)
 impl<'a, O: Operation + Unpin> Execute<'a, O> {
     /// Takes a place if there is one, else gets in line.
     fn start(&mut self) -> Result<(), Error> {
-        self.op.check().map_err(|error| error.at(self.op.op(), self.op.path()))?;
+        self.op.check().map_err(|error| blamed(error, &self.op))?;
         let client = self.client;
         let wanted = limits::places(self.op.len_bytes());
         match client.hub.places.try_acquire_many(wanted) {
@@ -377,8 +383,14 @@ fn finish<O: Operation>(op: &O, answer: Answer<'_>) -> Result<O::Output, Error> 
         if watches {
             hub.forget(ticket);
         }
-        error.at(op.op(), op.path())
+        blamed(error, op)
     })
+}
+
+/// The error, with the operation and the path that is to blame.
+fn blamed<O: Operation>(error: Error, op: &O) -> Error {
+    let path = op.path_to_blame(&error).to_owned();
+    error.at(op.op(), &path)
 }
 
 impl<O: Operation> Drop for Execute<'_, O> {

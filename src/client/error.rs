@@ -145,8 +145,8 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed later, and cannot do harm twice: it had no effect, and the reason is one that
-    /// passes.
+    /// Whether the same call may succeed later, and cannot do harm twice: it had no effect or is a read, and the reason is
+    /// one that passes.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         let passes = match &self.0.kind {
@@ -160,7 +160,9 @@ impl Error {
             Kind::NotConnected { .. } => true,
             _ => false,
         };
-        passes && !self.may_have_applied()
+        // To read again does no harm, whatever became of the first time.
+        let reads = self.0.op.is_some_and(|op| !op.is_write() && op != OpCode::AUTH);
+        passes && (reads || !self.may_have_applied())
     }
 
     /// Whether the server may have done it, or may still.

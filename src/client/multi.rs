@@ -1,6 +1,7 @@
 //! Several operations in one request: transactions, and bundled reads.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +33,6 @@ pub struct Transaction<'a, 'p> {
 pub struct Multi<'a>(Vec<Step<'a>>);
 
 /// One step of a transaction.
-#[derive(Debug)]
 enum Step<'a> {
     Create(Create<'a>),
     Set { path: Cow<'a, str>, data: Bytes, version: i32 },
@@ -216,6 +216,19 @@ impl<'a> Create<'a> {
     }
 }
 
+/// Without the data, which is nobody else's business.
+impl fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self {
+            Self::Create(_) => "create",
+            Self::Set { .. } => "set",
+            Self::Delete { .. } => "delete",
+            Self::Check { .. } => "check",
+        };
+        write!(f, "{verb} {:?}", self.path())
+    }
+}
+
 impl Step<'_> {
     fn path(&self) -> &str {
         match self {
@@ -294,6 +307,15 @@ impl Described for Multi<'_> {
 
     fn path(&self) -> &str {
         self.0.first().map_or("", Step::path)
+    }
+
+    fn path_to_blame(&self, error: &Error) -> &str {
+        let blamed = match error.transaction_index() {
+            Some(index) if !planted!("client_blames_first_step") => self.0.get(index),
+            Some(_) => self.0.first(),
+            None => self.0.iter().find(|step| step.check().is_err()),
+        };
+        blamed.map_or(self.path(), Step::path)
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -412,6 +434,11 @@ impl Described for MultiRead<'_> {
 
     fn path(&self) -> &str {
         self.0.first().map_or("", ReadStep::path)
+    }
+
+    fn path_to_blame(&self, _: &Error) -> &str {
+        let mut paths = self.0.iter().map(ReadStep::path);
+        paths.find(|path| path::validate(path).is_err()).unwrap_or(self.path())
     }
 
     fn check(&self) -> Result<(), Error> {

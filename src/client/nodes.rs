@@ -1,6 +1,7 @@
 //! Single znodes: exists, get, set, delete.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -31,7 +32,6 @@ pub struct Exists<'a>(Cow<'a, str>);
 pub type ExistsWatched<'a> = Watched<Exists<'a>>;
 
 /// Replaces data. Yields the new `Stat`.
-#[derive(Debug)]
 pub struct Set<'a> {
     path: Cow<'a, str>,
     data: Bytes,
@@ -214,6 +214,17 @@ impl Described for Delete<'_> {
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         answer.reply().map(|_| ())
+    }
+}
+
+/// Without the data, which is nobody else's business.
+impl fmt::Debug for Set<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Set")
+            .field("path", &self.path)
+            .field("len_bytes", &self.data.len())
+            .field("version", &self.version)
+            .finish()
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use crate::jute::Ustring;
 use crate::limits;
 use crate::session::Notice;
 
@@ -39,7 +40,11 @@ impl WatchBuffer {
                     inner.overflowing = true;
                     inner.notices.push_back(Notice::Gap);
                 }
-                Notice::Event { .. } => inner.notices.push_back(notice),
+                Notice::Event { event_type, path, zxid } => {
+                    // A path of its own: a slice would keep the whole read buffer alive until somebody reads it.
+                    let path = Ustring::from(path.as_str());
+                    inner.notices.push_back(Notice::Event { event_type, path, zxid });
+                }
             }
             inner.reader.take()
         };
@@ -72,7 +77,7 @@ impl WatchBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jute::{EventType, Ustring};
+    use crate::jute::EventType;
     use crate::session::End;
 
     fn event(zxid: usize) -> Notice {

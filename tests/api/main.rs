@@ -15,3 +15,4 @@ mod fencing;
 mod outside;
 mod parents;
 mod support;
+mod words;

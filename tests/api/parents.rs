@@ -2,7 +2,7 @@
 
 use menagerie::jute::{Create2Response, ErrorCode, OpCode, Ustring};
 
-use crate::support::{Server, connected, stat};
+use crate::support::{Server, connected, soon, stat};
 
 async fn made(server: &mut Server, path: &str) {
     server.expect(OpCode::CREATE2, path).await;
@@ -12,14 +12,15 @@ async fn made(server: &mut Server, path: &str) {
 #[tokio::test(start_paused = true)]
 async fn a_parent_that_is_reaped_before_the_znode_is_there_is_made_again() {
     let (client, mut server) = connected().await;
-    let (created, ()) = tokio::join!(client.create("/a/b").parents(), async {
+    let script = async {
         for _ in 0..3 {
             server.expect(OpCode::CREATE2, "/a/b").await;
             server.refuse(ErrorCode::NO_NODE).await;
             made(&mut server, "/a").await;
         }
         made(&mut server, "/a/b").await;
-    });
+    };
+    let (created, ()) = soon(async { tokio::join!(client.create("/a/b").parents(), script) }).await;
     assert_eq!(created.unwrap().path, "/a/b");
 }
 
@@ -27,7 +28,7 @@ async fn a_parent_that_is_reaped_before_the_znode_is_there_is_made_again() {
 async fn somebody_who_goes_on_taking_parents_away_wins_in_the_end() {
     let (client, mut server) = connected().await;
     let rounds = menagerie::limits::PARENT_ROUNDS;
-    let (created, ()) = tokio::join!(client.create("/a/b").parents(), async {
+    let script = async {
         for round in 0..=rounds {
             server.expect(OpCode::CREATE2, "/a/b").await;
             server.refuse(ErrorCode::NO_NODE).await;
@@ -35,6 +36,7 @@ async fn somebody_who_goes_on_taking_parents_away_wins_in_the_end() {
                 made(&mut server, "/a").await;
             }
         }
-    });
+    };
+    let (created, ()) = soon(async { tokio::join!(client.create("/a/b").parents(), script) }).await;
     assert_eq!(created.unwrap_err().code(), Some(ErrorCode::NO_NODE));
 }
