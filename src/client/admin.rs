@@ -115,6 +115,9 @@ impl<'a> Call<'a, Sync<'a>> {
     /// As [`Client::get`]. Dropping the future cancels both.
     pub async fn get(self, path: &str) -> Result<(Bytes, Stat), Error> {
         let Self { client, op, timeout } = self;
+        // Both, before either leaves.
+        check_path(&op.0).map_err(|error| error.at(OpCode::SYNC, &op.0))?;
+        check_path(path).map_err(|error| error.at(OpCode::GET_DATA, path))?;
         let timeout = timeout.unwrap_or(client.hub.request_timeout);
         let deadline = tokio::time::Instant::now() + timeout;
         loop {

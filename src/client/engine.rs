@@ -13,7 +13,6 @@ use super::hub::{Hub, Ticket, now};
 use super::watch_buffer::WatchBuffer;
 use super::{Client, Error, Place};
 use crate::jute::{Encode, OpCode};
-use crate::limits;
 use crate::path::PathError;
 use crate::session::{Cause, End, Fate, Outcome, Request, RequestError, WatchKind, WatchWish};
 
@@ -111,7 +110,7 @@ impl<'a, O: Operation> Call<'a, O> {
 
     /// Puts the request on its way now, and yields a future of its answer: a pipeline. Requests sent one after the other
     /// go out in that order and are never repeated. After a loss each tells its fate, and what was applied is a prefix of
-    /// what was sent. Dropping the future does not take the request back.
+    /// what was sent. Dropping the future does not take the request back, unless it sets a watch.
     ///
     /// With every place taken it completes with [`Cause::QueueFull`]; [`Client::ready`] waits for one and reserves it.
     pub fn send(self) -> Sent<O> {
@@ -129,7 +128,7 @@ impl<'a, O: Operation> Call<'a, O> {
         let Self { client, op, timeout } = self;
         let deadline = now() + timeout.unwrap_or(client.hub.request_timeout);
         let places = &client.hub.places;
-        let missing = limits::places(op.len_bytes()).saturating_sub(held);
+        let missing = client.hub.places_for(op.len_bytes()).saturating_sub(held);
         let sent = match op.check() {
             Err(error) => Err((error, held)),
             Ok(()) => match places.try_acquire_many(missing) {
@@ -217,7 +216,7 @@ fn submit<O: Operation>(
     deadline: Instant,
     pipelined: bool,
 ) -> Result<Flight, Error> {
-    let places = limits::places(op.len_bytes());
+    let places = client.hub.places_for(op.len_bytes());
     let (sender, receiver) = oneshot::channel();
     let listener = op.watch().map(|_| Arc::new(WatchBuffer::default()));
     let chroot = if op.ignores_chroot() { "" } else { &client.chroot };
@@ -260,7 +259,7 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
     fn start(&mut self) -> Result<(), Error> {
         self.op.check().map_err(|error| error.at(self.op.op(), self.op.path()))?;
         let client = self.client;
-        let wanted = limits::places(self.op.len_bytes());
+        let wanted = client.hub.places_for(self.op.len_bytes());
         match client.hub.places.try_acquire_many(wanted) {
             Ok(permit) => {
                 permit.forget();
@@ -376,6 +375,16 @@ impl<O: Operation> Drop for Execute<'_, O> {
     fn drop(&mut self) {
         if let State::Flying(flight) = &self.state {
             self.client.hub.cancel(flight.ticket);
+        }
+    }
+}
+
+/// Nobody will hear of a watch that it sets.
+impl<O> Drop for Sent<O> {
+    fn drop(&mut self) {
+        match &self.state {
+            SentState::Flying(flight) if flight.listener.is_some() => self.hub.cancel(flight.ticket),
+            _ => {}
         }
     }
 }
