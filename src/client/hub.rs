@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
+use crate::limits;
 use crate::session::{
     Auth, Cause, Config, End, Fate, LeaseId, Loss, Notice, Outcome, Rejected, Request, RequestError,
     RequestId, Server, Session, State, WatcherId,
@@ -26,6 +27,8 @@ pub(super) struct Hub {
     core: Mutex<Core>,
     /// Places for requests. The session enforces the same bound; here callers wait for it in order.
     pub(super) places: Semaphore,
+    /// How many there are in all.
+    total_places: u32,
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: Counters,
     pub(super) request_timeout: Duration,
@@ -108,6 +111,7 @@ impl Hub {
         Self {
             core: Mutex::new(core),
             places: Semaphore::new(places),
+            total_places: u32::try_from(places).unwrap_or(u32::MAX),
             status: watch::Sender::new(status),
             counters: Counters::default(),
             request_timeout,
@@ -116,6 +120,12 @@ impl Hub {
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The places that a request of about so many bytes takes: at most all of them, or it would wait for ever and let
+    /// nobody past.
+    pub(super) fn places_for(&self, len_bytes: usize) -> u32 {
+        limits::places(len_bytes).min(self.total_places)
     }
 
     /// Does something to the present session and sees to it that the driver looks.

@@ -37,7 +37,9 @@ impl WatchBuffer {
                 Notice::Event { .. } if inner.overflowing => {}
                 Notice::Event { .. } if inner.notices.len() >= limits::WATCH_BUFFER => {
                     inner.overflowing = true;
-                    inner.notices.push_back(Notice::Gap);
+                    if inner.notices.back() != Some(&Notice::Gap) {
+                        inner.notices.push_back(Notice::Gap);
+                    }
                 }
                 Notice::Event { .. } => inner.notices.push_back(notice),
             }

@@ -11,4 +11,6 @@
 )]
 
 mod connecting;
+mod fates;
+mod order;
 mod support;

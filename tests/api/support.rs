@@ -92,7 +92,7 @@ impl Server {
         self.stream = Some(timeout(PATIENCE, self.dials.recv()).await.expect("a dial").expect("a client"));
         self.input.clear();
         self.unanswered.clear();
-        let payload = self.payload().await.expect("a handshake");
+        let payload = timeout(PATIENCE, self.payload()).await.expect("a handshake").expect("a handshake");
         ConnectRequest::decode_exact(payload).expect("a ConnectRequest")
     }
 
@@ -127,6 +127,10 @@ impl Server {
 
     /// The next request, pings answered and left out; `None` once the client has closed the connection.
     pub(crate) async fn next(&mut self) -> Option<Request> {
+        timeout(PATIENCE, self.next_request()).await.expect("the client asks or hangs up")
+    }
+
+    async fn next_request(&mut self) -> Option<Request> {
         loop {
             let request = Request::decode(self.payload().await?).expect("the client writes whole requests");
             match request.header.xid {
@@ -231,7 +235,7 @@ impl Server {
                 return Some(payload);
             }
             let stream = self.stream.as_mut().expect("a connection");
-            match timeout(PATIENCE, stream.read_buf(&mut self.input)).await.expect("the client writes") {
+            match stream.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
