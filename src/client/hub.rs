@@ -4,6 +4,7 @@
 //! released. Each critical section works on one request or one batch of input.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -45,6 +46,8 @@ pub(super) struct Core {
     pub(super) follows: bool,
     /// Set once no further session will come.
     pub(super) over: Option<End>,
+    /// The near end of the present connection.
+    pub(super) local: Option<SocketAddr>,
     /// Why each server could not be reached, last.
     pub(super) attempts: BTreeMap<Server, Loss>,
     /// The servers that every further session tries.
@@ -101,6 +104,7 @@ impl Hub {
             watchers: BTreeMap::new(),
             follows,
             over: None,
+            local: None,
             attempts: BTreeMap::new(),
             servers,
             auth,

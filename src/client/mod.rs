@@ -235,6 +235,13 @@ impl Client {
         Ok(())
     }
 
+    /// The near end of the present or last connection: the address from which this process reaches ZooKeeper. `None` for
+    /// transports without one, and before the first.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        self.hub.lock().local
+    }
+
     /// Counters, and latencies by operation.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -52,3 +52,9 @@ pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
 
 /// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
 pub const READS_IN_FLIGHT: usize = 4;
+
+/// How long after a refusal a view asks again.
+pub const VIEW_RETRY: Duration = Duration::from_secs(1);
+
+/// Bytes of an item of a multiRead besides its data: header, length and stat.
+pub const ITEM_LEN_BYTES: usize = 9 + 4 + 68;
