@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod cancel;
 mod connecting;
 mod fates;
 mod order;

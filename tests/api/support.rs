@@ -11,8 +11,11 @@ use bytes::{Bytes, BytesMut};
 use menagerie::Client;
 use menagerie::client::{Builder, Io, Transport};
 use menagerie::jute::{
-    ConnectRequest, ConnectResponse, Decode, Encode, ErrorCode, EventType, GetDataResponse, KeeperState,
-    OpCode, ReplyHeader, Request, RequestBody, Stat, Ustring, WatcherEvent, Writer, Xid, split_frame,
+    ConnectRequest, ConnectResponse, Create2Response, CreateResponse, Decode, Encode, ErrorCode,
+    ErrorResponse, EventType, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse,
+    GetChildren2Response, GetDataResponse, GetEphemeralsResponse, KeeperState, MultiResponse, OpCode,
+    OpResult, ReplyBody, ReplyHeader, Request, RequestBody, SetAclResponse, SetDataResponse, Stat,
+    SyncResponse, Ustring, WatcherEvent, WhoAmIResponse, Writer, Xid, split_frame,
 };
 use menagerie::session::Server as Host;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -307,4 +310,65 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 /// Lets everything that is on its way arrive.
 pub(crate) async fn settle() {
     tokio::time::sleep(MOMENT).await;
+}
+
+impl Server {
+    /// Reads one request, if there is one, and answers it: with the first of these codes if it can be refused so, or as a
+    /// server would on which every znode is there and no child. False if nothing was asked.
+    pub(crate) async fn answer(&mut self, refusals: &mut Vec<ErrorCode>) -> bool {
+        let Ok(Some(request)) = timeout(MOMENT, self.next()).await else { return false };
+        if request.header.op == OpCode::AUTH {
+            self.answer_auth(ErrorCode::OK).await;
+        } else if path_of(&request.body).starts_with("/a") && !refusals.is_empty() {
+            let code = refusals.remove(0);
+            self.refuse(code).await;
+        } else {
+            self.reply(&success(&request.body)).await;
+        }
+        true
+    }
+
+    /// Waits for a dial; `None` if the client has gone without one.
+    pub(crate) async fn hear_anything(&mut self) -> Option<()> {
+        let mut stream = self.dials.recv().await?;
+        let mut byte = [0];
+        matches!(stream.read(&mut byte).await, Ok(1)).then_some(())
+    }
+}
+
+/// What a server answers on which all is well.
+fn success(asked: &RequestBody) -> ReplyBody {
+    let path = Ustring::from(path_of(asked));
+    let stat = stat();
+    match asked {
+        RequestBody::Create(_) => ReplyBody::Create(CreateResponse { path }),
+        RequestBody::Create2(_) | RequestBody::CreateContainer(_) | RequestBody::CreateTtl(_) => {
+            ReplyBody::Create2(Create2Response { path, stat })
+        }
+        RequestBody::Exists(_) => ReplyBody::Exists(ExistsResponse { stat }),
+        RequestBody::GetData(_) | RequestBody::Reconfig(_) => {
+            ReplyBody::GetData(GetDataResponse { data: None, stat })
+        }
+        RequestBody::SetData(_) => ReplyBody::SetData(SetDataResponse { stat }),
+        RequestBody::GetAcl(_) => ReplyBody::GetAcl(GetAclResponse { acl: None, stat }),
+        RequestBody::SetAcl(_) => ReplyBody::SetAcl(SetAclResponse { stat }),
+        RequestBody::GetChildren2(_) => {
+            ReplyBody::GetChildren2(GetChildren2Response { children: None, stat })
+        }
+        RequestBody::Sync(_) => ReplyBody::Sync(SyncResponse { path }),
+        RequestBody::Multi(multi) => {
+            ReplyBody::Multi(MultiResponse::new(multi.ops.iter().map(|_| OpResult::Check)))
+        }
+        RequestBody::MultiRead(multi) => {
+            let read = OpResult::GetData(GetDataResponse { data: None, stat });
+            ReplyBody::MultiRead(MultiResponse::new(multi.ops.iter().map(|_| read.clone())))
+        }
+        RequestBody::GetEphemerals(_) => ReplyBody::GetEphemerals(GetEphemeralsResponse::default()),
+        RequestBody::GetAllChildrenNumber(_) => {
+            ReplyBody::GetAllChildrenNumber(GetAllChildrenNumberResponse { total_number: 1 })
+        }
+        RequestBody::AddWatch(_) => ReplyBody::AddWatch(ErrorResponse { err: ErrorCode::OK }),
+        RequestBody::Empty => ReplyBody::WhoAmI(WhoAmIResponse { client_info: None }),
+        _ => ReplyBody::Empty,
+    }
 }
