@@ -10,8 +10,11 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod arguments;
 mod cancel;
 mod connecting;
 mod fates;
 mod order;
+mod sessions;
 mod support;
+mod watches;
