@@ -300,7 +300,8 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
             return true;
         }
         let passes = matches!(error.cause, Cause::ConnectionLost(_) | Cause::SessionLost);
-        let harmless = error.fate == Fate::NotSent || (error.fate == Fate::Unknown && self.op.is_read());
+        let repeatable = self.op.is_read() || planted!("client_write_repeated");
+        let harmless = error.fate == Fate::NotSent || (error.fate == Fate::Unknown && repeatable);
         passes && harmless && now() < self.deadline
     }
 
@@ -373,8 +374,11 @@ fn finish<O: Operation>(op: &O, answer: Answer<'_>) -> Result<O::Output, Error> 
 
 impl<O: Operation> Drop for Execute<'_, O> {
     fn drop(&mut self) {
-        if let State::Flying(flight) = &self.state {
-            self.client.hub.cancel(flight.ticket);
+        match &self.state {
+            State::Flying(flight) if !planted!("client_cancel_forgotten") => {
+                self.client.hub.cancel(flight.ticket)
+            }
+            _ => {}
         }
     }
 }

@@ -148,7 +148,7 @@ impl Hub {
         watcher: Option<&Arc<WatchBuffer>>,
     ) -> Result<Ticket, Rejected<Token>> {
         self.with_session(|core, now| {
-            if let Some(end) = core.refuses(pinned) {
+            if let Some(end) = core.refuses(pinned).filter(|_| !planted!("client_session_crossed")) {
                 let error = RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent };
                 return Err(Rejected { token, error });
             }
@@ -201,7 +201,8 @@ impl Hub {
             if core.epoch == ticket.epoch {
                 core.session.cancel(now, ticket.id);
                 // Its answer may be there, unread, and the watch set.
-                if core.watchers.remove(&ticket.id.watcher()).is_some() {
+                let set = core.watchers.remove(&ticket.id.watcher()).is_some();
+                if set && !planted!("client_watch_left") {
                     core.session.unwatch(now, ticket.id.watcher());
                 }
             }

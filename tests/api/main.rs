@@ -6,7 +6,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, also in its helpers"
 )]
 
@@ -15,6 +14,7 @@ mod cancel;
 mod connecting;
 mod fates;
 mod order;
+mod secrets;
 mod sessions;
 mod support;
 mod watches;

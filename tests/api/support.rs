@@ -220,11 +220,6 @@ impl Server {
         self.stream = None;
     }
 
-    /// How many requests were read and not answered.
-    pub(crate) fn unanswered(&self) -> usize {
-        self.unanswered.len()
-    }
-
     /// Writes these bytes, in one piece.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let stream = self.stream.as_mut().expect("a connection");
