@@ -197,8 +197,11 @@ impl Client {
     /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped.
     pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
         let whole = full_path(&self.chroot, path);
-        let (id, epoch) =
-            self.hub.with_session(|core, now| (core.session.hold_lease(now, &whole, version), core.epoch));
+        let (id, epoch) = self.hub.with_session(|core, now| {
+            // Another session's leases are none of this handle's business.
+            let lives = core.refuses(self.pinned).is_none();
+            (lives.then(|| core.session.hold_lease(now, &whole, version)), core.epoch)
+        });
         Lease { hub: self.hub.clone(), id, epoch }
     }
 
@@ -333,15 +336,16 @@ pub struct Place<'a>(tokio::sync::SemaphorePermit<'a>);
 #[must_use = "dropping it lets the lease go"]
 pub struct Lease {
     hub: Arc<Hub>,
-    id: LeaseId,
+    /// `None` if its session had ended before.
+    id: Option<LeaseId>,
     epoch: u64,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut core = self.hub.lock();
-        if core.epoch == self.epoch {
-            core.session.release_lease(self.id);
+        if let Some(id) = self.id.filter(|_| core.epoch == self.epoch) {
+            core.session.release_lease(id);
         }
     }
 }
