@@ -17,4 +17,5 @@ mod order;
 mod secrets;
 mod sessions;
 mod support;
+mod traffic;
 mod watches;

@@ -67,6 +67,7 @@ async fn nothing_crosses_from_an_expired_session_into_the_next() {
         assert_eq!((error.session_end(), error.fate()), (Some(End::Expired), Fate::NotSent));
     }
     assert!(pinned.add_auth("digest", "x:y").await.unwrap_err().is_session_lost());
+    let _lease = pinned.hold_lease("/lock", 0);
     server.expect_nothing().await;
 }
 

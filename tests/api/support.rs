@@ -51,10 +51,18 @@ pub(crate) struct Server {
 
 /// A transport that leads to a scripted server, through pipes that hold so many bytes.
 pub(crate) fn pipe(len_bytes: usize) -> (Transport, Server) {
+    pipe_through(len_bytes, |near| Box::new(near))
+}
+
+/// The same, with something around the client's end.
+pub(crate) fn pipe_through<W>(len_bytes: usize, wrap: W) -> (Transport, Server)
+where
+    W: Fn(DuplexStream) -> Box<dyn Io> + Send + Sync + 'static,
+{
     let (sender, dials) = mpsc::unbounded_channel();
     let transport = Transport::custom(move |_, _| {
         let (near, far) = duplex(len_bytes);
-        let dialled = sender.send(far).map(|()| Box::new(near) as Box<dyn Io>);
+        let dialled = sender.send(far).map(|()| wrap(near));
         Box::pin(async { dialled.map_err(|_| io::ErrorKind::ConnectionRefused.into()) })
     });
     let server = Server {
@@ -321,6 +329,18 @@ impl Server {
             self.reply(&success(&request.body)).await;
         }
         true
+    }
+
+    /// Reads so many reads of data and answers them in one piece.
+    pub(crate) async fn answer_batch(&mut self, count: u32) {
+        let body = GetDataResponse { data: Some(Bytes::from_static(b"v")), stat: stat() };
+        for _ in 0..count {
+            self.expect(OpCode::GET_DATA, "/a").await;
+        }
+        let zxid = self.zxid;
+        let answers = self.unanswered.drain(..).map(|(xid, _)| answer(xid, zxid, ErrorCode::OK, &body));
+        let batch: Vec<u8> = answers.flatten().collect();
+        self.send(&batch).await;
     }
 
     /// Waits for a dial; `None` if the client has gone without one.
