@@ -1,9 +1,15 @@
 //! No secret shows in what is printed.
 
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
 use bytes::Bytes;
 use menagerie::client::Builder;
 use menagerie::jute::{ErrorCode, OpCode};
 use menagerie::session::Credentials;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::{PASSWORD, connected_as, soon};
 
@@ -42,4 +48,63 @@ async fn nothing_that_can_be_printed_shows_passwords_credentials_or_data() {
     shows_nothing(&format!("{:?}", client.set("/a", "classified")));
     shows_nothing(&format!("{:?}", client.create("/a").data("classified")));
     shows_nothing(&format!("{:?}", client.transaction().set("/a", "classified").create("/b", "classified")));
+}
+
+/// Writes every event down.
+struct Log(Arc<Mutex<String>>);
+
+impl Visit for Log {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        span.record(&mut Log(self.0.clone()));
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, values: &Record<'_>) {
+        values.record(&mut Log(self.0.clone()));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Log(self.0.clone()));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_of_a_whole_life_shows_none_either() {
+    let log = Arc::new(Mutex::new(String::new()));
+    // For the whole process: tests on other threads would switch call sites off that they meet first without a subscriber.
+    tracing::subscriber::set_global_default(Log(log.clone())).unwrap();
+    let (client, mut server) = connected_as(|builder| builder.auth("digest", "u:hunter2")).await;
+    server.expect_auth("digest", "u:hunter2").await;
+    let sent = client.set("/a", "classified").send();
+    server.expect(OpCode::SET_DATA, "/a").await;
+    server.cut();
+    drop(soon(sent).await);
+    server.hear().await;
+    server.cut();
+    server.expire().await;
+    server.accept().await;
+    server.expect_auth("digest", "u:hunter2").await;
+    let (closed, ()) = tokio::join!(client.close(), server.expect_close());
+    closed.unwrap();
+    let log = log.lock().unwrap().clone();
+    for told in ["connected", "disconnected", "could not connect", "session ended"] {
+        assert!(log.contains(told), "{told:?} is not in {log}");
+    }
+    shows_nothing(&log);
 }
