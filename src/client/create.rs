@@ -1,6 +1,7 @@
 //! Creating znodes: every mode, with parents, and protected against a lost answer.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::time::Duration;
@@ -28,7 +29,7 @@ pub struct Created {
 }
 
 /// The operation beneath [`CreateCall`]. Yields [`Created`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Create<'a> {
     pub(super) path: Cow<'a, str>,
     pub(super) data: Bytes,
@@ -228,6 +229,14 @@ impl<'a, 'p: 'a> IntoFuture for CreateCall<'a, 'p> {
 impl<'a> Create<'a> {
     pub(super) fn new(path: Cow<'a, str>, data: Bytes, acl: Cow<'static, [Acl]>, mode: Mode) -> Self {
         Self { path, data, acl, mode, ttl: None, old: false }
+    }
+}
+
+/// The data's length only, and no ACL: both may hold secrets.
+impl fmt::Debug for Create<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data, mode, ttl, .. } = self;
+        write!(f, "Create {{ path: {path:?}, data: <{} bytes>, mode: {mode:?}, ttl: {ttl:?} }}", data.len())
     }
 }
 

@@ -155,7 +155,7 @@ impl Hub {
         watcher: Option<&Arc<WatchBuffer>>,
     ) -> Result<Ticket, Rejected<Token>> {
         self.with_session(|core, now| {
-            if let Some(end) = core.refuses(pinned) {
+            if let Some(end) = core.refuses(pinned).filter(|_| !planted!("client_session_crossed")) {
                 let error = RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent };
                 return Err(Rejected { token, error });
             }
@@ -228,8 +228,9 @@ impl Hub {
         self.with_session(|core, now| {
             if core.epoch == ticket.epoch {
                 core.session.cancel(now, ticket.id);
-                // The answer may be there already, unread, and the watch set.
-                if core.watchers.remove(&ticket.id.watcher()).is_some() {
+                // Its answer may be there, unread, and the watch set.
+                let set = core.watchers.remove(&ticket.id.watcher()).is_some();
+                if set && !planted!("client_watch_left") {
                     core.session.unwatch(now, ticket.id.watcher());
                 }
             }

@@ -206,8 +206,11 @@ impl Client {
     /// [`Lease::is_refused`] tells of it; [`lease_until`](Self::lease_until) runs out unless other writes prolong it.
     pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
         let whole = full_path(&self.chroot, path);
-        let (id, epoch) =
-            self.hub.with_session(|core, now| (core.session.hold_lease(now, &whole, version), core.epoch));
+        let (id, epoch) = self.hub.with_session(|core, now| {
+            // Another session's leases are none of this handle's business.
+            let lives = core.refuses(self.pinned).is_none();
+            (lives.then(|| core.session.hold_lease(now, &whole, version)), core.epoch)
+        });
         Lease { hub: self.hub.clone(), id, epoch }
     }
 
@@ -366,7 +369,8 @@ pub struct Place<'a> {
 #[must_use = "dropping it lets the lease go"]
 pub struct Lease {
     hub: Arc<Hub>,
-    id: LeaseId,
+    /// `None` if its session had ended before.
+    id: Option<LeaseId>,
     epoch: u64,
 }
 
@@ -375,16 +379,16 @@ impl Lease {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         let core = self.hub.lock();
-        core.refuses(Some(self.epoch)).is_some() || core.refused.contains(&self.id)
+        core.refuses(Some(self.epoch)).is_some() || self.id.is_none_or(|id| core.refused.contains(&id))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         let mut core = self.hub.lock();
-        if core.epoch == self.epoch {
-            core.refused.remove(&self.id);
-            core.session.release_lease(self.id);
+        if let Some(id) = self.id.filter(|_| core.epoch == self.epoch) {
+            core.refused.remove(&id);
+            core.session.release_lease(id);
         }
     }
 }

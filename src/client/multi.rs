@@ -1,6 +1,7 @@
 //! Several operations in one request: transactions, and bundled reads.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -32,7 +33,6 @@ pub struct Transaction<'a, 'p> {
 pub struct Multi<'a>(Vec<Step<'a>>);
 
 /// One step of a transaction.
-#[derive(Debug)]
 enum Step<'a> {
     Create(Create<'a>),
     Set { path: Cow<'a, str>, data: Bytes, version: i32 },
@@ -212,6 +212,20 @@ impl<'a> Create<'a> {
             () if self.ttl.is_some() => OpCode::CREATE_TTL,
             () if self.mode.container => OpCode::CREATE_CONTAINER,
             () => OpCode::CREATE,
+        }
+    }
+}
+
+/// Data may be a secret.
+impl fmt::Debug for Step<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create(create) => create.fmt(f),
+            Self::Set { path, data, version } => {
+                write!(f, "Set {{ path: {path:?}, data: <{} bytes>, version: {version} }}", data.len())
+            }
+            Self::Delete { path, version } => write!(f, "Delete {{ path: {path:?}, version: {version} }}"),
+            Self::Check { path, version } => write!(f, "Check {{ path: {path:?}, version: {version} }}"),
         }
     }
 }

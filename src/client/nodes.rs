@@ -1,6 +1,7 @@
 //! Single znodes: exists, get, set, delete.
 
 use std::borrow::Cow;
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -31,7 +32,6 @@ pub struct Exists<'a>(Cow<'a, str>);
 pub type ExistsWatched<'a> = Watched<Exists<'a>>;
 
 /// Replaces data. Yields the new `Stat`.
-#[derive(Debug)]
 pub struct Set<'a> {
     path: Cow<'a, str>,
     data: Bytes,
@@ -105,6 +105,14 @@ impl<'a, 'p> Call<'a, Delete<'p>> {
     /// Only if the znode's data has this version.
     pub fn version(self, version: i32) -> Call<'a, Delete<'p>> {
         self.map(|delete| Delete { version, ..delete })
+    }
+}
+
+/// The data's length only: it may be a secret.
+impl fmt::Debug for Set<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data, version } = self;
+        write!(f, "Set {{ path: {path:?}, data: <{} bytes>, version: {version} }}", data.len())
     }
 }
 

@@ -6,11 +6,16 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod arguments;
+mod cancel;
 mod connecting;
 mod fates;
 mod order;
+mod secrets;
+mod sessions;
 mod support;
+mod traffic;
+mod watches;
