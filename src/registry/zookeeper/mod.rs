@@ -52,6 +52,14 @@ impl ZooKeeper {
         &self.client
     }
 
+    /// The directory whose children are the instances of a service.
+    ///
+    /// # Errors
+    /// The service's name has no place in the layout.
+    pub fn service_dir(&self, service: &str) -> Result<String, Error> {
+        Ok(self.layout.service_dir(service)?)
+    }
+
     fn take(&self, path: &str) -> Result<Place, Error> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.insert(path.to_owned()) {
