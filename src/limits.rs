@@ -110,3 +110,6 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Read buffers kept while replies are still slices of them.
 pub const READ_POOL: usize = 4;
+
+/// How often missing parents are created for one znode: containers among them may be reaped in between.
+pub const PARENT_ROUNDS: usize = 10;

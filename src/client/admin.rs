@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::engine::private::Described;
 use super::engine::{Answer, Call};
+use super::hub::now;
 use super::nodes::value;
 use super::watch::Changed;
 use super::watched::{Watchable, Watched};
@@ -118,11 +119,10 @@ impl<'a, 'p> Call<'a, Sync<'p>> {
         // Both before either is sent: half of it would be of no use.
         op.check().map_err(|error| error.at(OpCode::SYNC, &op.0))?;
         path::validate(path).map_err(|error| Error::new(error).at(OpCode::GET_DATA, path))?;
-        let timeout = timeout.unwrap_or(client.hub.request_timeout);
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = client.hub.deadline(timeout);
         loop {
             // Sent one behind the other they go through one connection, in order, or the second fails.
-            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            let left = deadline.saturating_duration_since(now());
             let sync = Call::new(client, Sync(Cow::Borrowed(&op.0))).timeout(left).send();
             let get = client.get(path).timeout(left).send();
             let result = match sync.await {
@@ -130,12 +130,10 @@ impl<'a, 'p> Call<'a, Sync<'p>> {
                 Err(error) => Err(error),
             };
             match result {
-                Err(error) if error.is_lost_connection() && tokio::time::Instant::now() < deadline => {
+                Err(error) if error.is_lost_connection() && now() < deadline => {
                     client.when_connected(deadline).await?;
                 }
-                Err(error) if error.is_queue_full() && tokio::time::Instant::now() < deadline => {
-                    drop(client.ready().await?)
-                }
+                Err(error) if error.is_queue_full() && now() < deadline => drop(client.ready().await?),
                 result => return result,
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -228,23 +229,25 @@ impl Builder {
             crate::path::validate(&self.chroot)
                 .map_err(|error| Error::new(ConnectStringError::Chroot(error)))?;
         }
-        let runtime = match &self.home {
-            Home::Here => Some(Handle::try_current().map_err(|_| Error::new(Kind::NoRuntime))?),
-            Home::Runtime(handle) => Some(handle.clone()),
-            Home::Thread => None,
+        let (runtime, thread) = match &self.home {
+            Home::Here => (Handle::try_current().map_err(|_| Error::new(Kind::NoRuntime))?, None),
+            Home::Runtime(handle) => (handle.clone(), None),
+            Home::Thread => {
+                let (runtime, thread) = own_thread().map_err(|error| Error::new(Kind::Thread(error)))?;
+                (runtime, Some(thread))
+            }
         };
         let follows = self.on_expiry == OnExpiry::Follow;
-        let several = runtime.as_ref().is_some_and(|it| it.runtime_flavor() != RuntimeFlavor::CurrentThread);
+        let several = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
         let template = self.config.clone();
         let auth = std::mem::take(&mut self.config.auth);
-        let hub = Arc::new(Hub::new(self.config, follows, self.request_timeout));
+        let hub = Arc::new(Hub::new(self.config, follows, self.request_timeout, runtime.clone()));
         let verdicts = auth.into_iter().map(|auth| hub.add_auth(None, auth)).collect::<Result<_, _>>();
         let driver = Driver::new(hub.clone(), self.transport, Next::new(template), several);
-        match runtime {
-            Some(runtime) => {
-                runtime.spawn(driver);
-            }
-            None => run_on_own_thread(driver)?,
+        match thread {
+            None => drop(runtime.spawn(driver)),
+            // A thread that has gone takes the driver with it, which tells everybody who waits.
+            Some(thread) => drop(thread.send(driver)),
         }
         let guard = Arc::new(Guard(hub.clone()));
         let client = Client { hub, _guard: guard, chroot: self.chroot.into(), pinned: None };
@@ -252,14 +255,23 @@ impl Builder {
     }
 }
 
-fn run_on_own_thread(driver: Driver) -> Result<(), Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(Kind::Thread(error)))?;
-    let run = move || runtime.block_on(driver);
-    let thread = std::thread::Builder::new().name("zookeeper".to_owned()).spawn(run);
-    thread.map(|_| ()).map_err(|error| Error::new(Kind::Thread(error)))
+/// A thread with a runtime of its own, which runs the driver that it is sent.
+fn own_thread() -> io::Result<(Handle, mpsc::Sender<Driver>)> {
+    let (tell, told) = mpsc::channel();
+    let (give, given) = mpsc::channel::<Driver>();
+    // The runtime is made and dropped over there: a caller inside a runtime must not drop one.
+    let run = move || match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Err(error) => drop(tell.send(Err(error))),
+        Ok(runtime) => {
+            drop(tell.send(Ok(runtime.handle().clone())));
+            if let Ok(driver) = given.recv() {
+                runtime.block_on(driver);
+            }
+        }
+    };
+    std::thread::Builder::new().name("zookeeper".to_owned()).spawn(run)?;
+    let runtime = told.recv().map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))??;
+    Ok((runtime, give))
 }
 
 /// A seed that differs from client to client.

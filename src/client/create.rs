@@ -4,17 +4,19 @@ use std::borrow::Cow;
 use std::fmt;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::engine::private::Described;
 use super::engine::{Answer, Call, Sent};
+use super::hub::now;
 use super::{Client, Error, Kind, under};
 use crate::jute::{
     Acl, Create2Response, CreateMode, CreateRequest, CreateResponse, CreateTtlRequest, Encode, ErrorCode,
     OpCode, Reader, Stat,
 };
+use crate::limits;
 use crate::path;
 use crate::session::{Cause, Fate, RequestError, State};
 
@@ -146,16 +148,17 @@ impl<'a, 'p> CreateCall<'a, 'p> {
     async fn run(mut self) -> Result<Created, Error> {
         let guid = if self.protected { Some(self.protect()?) } else { None };
         let client = self.client.session();
-        let timeout = self.timeout.unwrap_or(client.hub.request_timeout);
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = client.hub.deadline(self.timeout);
         let create = self.create;
         let mut result = once(&client, &create, deadline).await;
-        let no_parent = matches!(&result, Err(error) if error.code() == Some(ErrorCode::NO_NODE));
-        if self.parents && no_parent {
+        for _ in 0..limits::PARENT_ROUNDS {
+            let no_parent = matches!(&result, Err(error) if error.code() == Some(ErrorCode::NO_NODE));
+            if !self.parents || !no_parent {
+                break;
+            }
             let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
-            tokio::time::timeout_at(deadline, client.ensure_parents(&create.path))
-                .await
-                .unwrap_or_else(|_| Err(Error::new(late).at(create.op(), &create.path)))?;
+            let made = client.hub.before(deadline, client.ensure_parents(&create.path)).await;
+            made.unwrap_or_else(|| Err(Error::new(late).at(create.op(), &create.path)))?;
             result = once(&client, &create, deadline).await;
         }
         match (result, guid) {
@@ -176,12 +179,8 @@ impl<'a, 'p> CreateCall<'a, 'p> {
     }
 }
 
-async fn once(
-    client: &Client,
-    create: &Create<'_>,
-    deadline: tokio::time::Instant,
-) -> Result<Created, Error> {
-    let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+async fn once(client: &Client, create: &Create<'_>, deadline: Instant) -> Result<Created, Error> {
+    let left = deadline.saturating_duration_since(now());
     Call::new(client, create.clone()).timeout(left).await
 }
 
@@ -192,10 +191,10 @@ async fn find_protected(
     create: &Create<'_>,
     mark: &str,
     lost: Error,
-    deadline: tokio::time::Instant,
+    deadline: Instant,
 ) -> Result<Created, Error> {
-    match tokio::time::timeout_at(deadline, look_for(client, create, mark)).await {
-        Ok(Ok(Some(created))) => Ok(created),
+    match client.hub.before(deadline, look_for(client, create, mark)).await {
+        Some(Ok(Some(created))) => Ok(created),
         _ => Err(lost),
     }
 }

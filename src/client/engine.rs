@@ -132,7 +132,7 @@ impl<'a, O: Operation> Call<'a, O> {
     /// Sends, with so many places held already.
     fn send_with(self, held: u32) -> Sent<O> {
         let Self { client, op, timeout } = self;
-        let deadline = now() + timeout.unwrap_or(client.hub.request_timeout);
+        let deadline = client.hub.deadline(timeout);
         let places = &client.hub.places;
         let missing = client.hub.places_for(op.len_bytes()).saturating_sub(held);
         let sent = match op.check() {
@@ -167,7 +167,7 @@ impl<'a, O: Operation + Unpin> IntoFuture for Call<'a, O> {
     type IntoFuture = Execute<'a, O>;
 
     fn into_future(self) -> Execute<'a, O> {
-        let deadline = now() + self.timeout.unwrap_or(self.client.hub.request_timeout);
+        let deadline = self.client.hub.deadline(self.timeout);
         Execute { client: self.client, op: self.op, deadline, epoch: None, state: State::Fresh }
     }
 }
@@ -277,13 +277,15 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
                 self.epoch = self.epoch.or(client.pinned).or_else(|| Some(client.hub.lock().epoch));
                 self.state = State::Queued(Box::pin(async move {
                     let place = client.hub.places.acquire_many(wanted);
-                    match tokio::time::timeout_at(deadline.into(), place).await {
-                        Ok(Ok(permit)) => {
+                    match client.hub.before(deadline, place).await {
+                        Some(Ok(permit)) => {
                             permit.forget();
                             Ok(())
                         }
-                        Ok(Err(_)) => Err(Cause::SessionEnded(client.hub.lock().over.unwrap_or(End::Closed))),
-                        Err(_) => Err(Cause::Deadline),
+                        Some(Err(_)) => {
+                            Err(Cause::SessionEnded(client.hub.lock().over.unwrap_or(End::Closed)))
+                        }
+                        None => Err(Cause::Deadline),
                     }
                 }));
                 Ok(())

@@ -4,12 +4,16 @@
 //! released. Each critical section works on one request or one batch of input.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::time::Sleep;
 
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
@@ -33,6 +37,8 @@ pub(super) struct Hub {
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: Counters,
     pub(super) request_timeout: Duration,
+    /// Where the driver runs. Callers may be anywhere, also outside of every runtime: their timers are the driver's.
+    runtime: Handle,
 }
 
 /// What the mutex guards.
@@ -92,7 +98,7 @@ pub(super) struct Ticket {
 }
 
 impl Hub {
-    pub(super) fn new(config: Config, follows: bool, request_timeout: Duration) -> Self {
+    pub(super) fn new(config: Config, follows: bool, request_timeout: Duration, runtime: Handle) -> Self {
         let places = usize::try_from(config.places).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let (auth, servers) = (config.auth.clone(), config.servers.clone());
         let timeout = config.timeout;
@@ -119,7 +125,32 @@ impl Hub {
             status: watch::Sender::new(status),
             counters: Counters::default(),
             request_timeout,
+            runtime,
         }
+    }
+
+    /// Until when an operation may take that wishes for this, or for nothing.
+    pub(super) fn deadline(&self, timeout: Option<Duration>) -> Instant {
+        now() + timeout.unwrap_or(self.request_timeout).min(LONGEST_WAIT)
+    }
+
+    /// What the future yields; `None` once the moment has come.
+    pub(super) async fn before<F: Future>(&self, moment: Instant, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        let mut sleep = None;
+        poll_fn(|cx| {
+            // The future first: it is ready if the driver is gone with its runtime, whose timers must not be asked then.
+            if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                return Poll::Ready(Some(output));
+            }
+            sleep.get_or_insert_with(|| self.sleep_until(moment)).as_mut().poll(cx).map(|()| None)
+        })
+        .await
+    }
+
+    fn sleep_until(&self, moment: Instant) -> Pin<Box<Sleep>> {
+        let _inside = self.runtime.enter();
+        Box::pin(tokio::time::sleep_until(moment.into()))
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Core> {
@@ -196,12 +227,17 @@ impl Hub {
         }
     }
 
-    /// Ends the client: no session follows, and the present one closes behind what was submitted.
-    pub(super) fn close(&self) {
+    /// Ends the client: no session follows, and the present one closes behind what was submitted. False, and nothing, for
+    /// a handle whose session is over already.
+    pub(super) fn close(&self, pinned: Option<u64>) -> bool {
         self.with_session(|core, now| {
-            core.follows = false;
-            core.session.close(now);
-        });
+            let reaches = pinned.is_none_or(|epoch| epoch == core.epoch) || planted!("client_close_unfenced");
+            if reaches {
+                core.follows = false;
+                core.session.close(now);
+            }
+            reaches
+        })
     }
 
     /// The driver is gone: whatever waits for it ends.
@@ -282,6 +318,9 @@ impl Core {
         }
     }
 }
+
+/// Nobody waits longer: sums with the present must not overflow.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// The one place where the client reads a clock: tokio's, so that a paused runtime pauses the session too.
 pub(super) fn now() -> Instant {

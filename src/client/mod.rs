@@ -76,7 +76,7 @@ struct Guard(Arc<Hub>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close(None);
     }
 }
 
@@ -204,14 +204,15 @@ impl Client {
     ///
     /// A renewal that the server refuses, because the znode is gone, was changed, or was never a path, ends the renewals, and
     /// [`Lease::is_refused`] tells of it; [`lease_until`](Self::lease_until) runs out unless other writes prolong it.
+    ///
+    /// On a handle whose session is over it is refused at once: the next session's lease is not this one's.
     pub fn hold_lease(&self, path: &str, version: i32) -> Lease {
         let whole = full_path(&self.chroot, path);
-        let (id, epoch) = self.hub.with_session(|core, now| {
-            // Another session's leases are none of this handle's business.
-            let lives = core.refuses(self.pinned).is_none();
-            (lives.then(|| core.session.hold_lease(now, &whole, version)), core.epoch)
+        let held = self.hub.with_session(|core, now| {
+            let refused = core.refuses(self.pinned).is_some() && !planted!("client_lease_unfenced");
+            (!refused).then(|| (core.session.hold_lease(now, &whole, version), core.epoch))
         });
-        Lease { hub: self.hub.clone(), id, epoch }
+        Lease { hub: self.hub.clone(), held }
     }
 
     /// What it takes to attach to this session from elsewhere ([`Builder::resume`]); `None` before it begins and after it
@@ -281,13 +282,18 @@ impl Client {
     /// Ends the session behind everything submitted so far, and waits for the server's word: with it, the session's
     /// ephemerals are gone.
     ///
+    /// It ends the session for every handle. On a pinned one whose session is over already it does nothing: the session
+    /// that followed is not this handle's to end.
+    ///
     /// Dropping the future does not take the close back.
     ///
     /// # Errors
     /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out.
     pub async fn close(&self) -> Result<(), Error> {
         let mut status = self.hub.status.subscribe();
-        self.hub.close();
+        if !self.hub.close(self.pinned) {
+            return Ok(());
+        }
         loop {
             match status.borrow_and_update().state {
                 State::Ended(End::ClosedUnconfirmed) => return Err(self.ended_error()),
@@ -306,7 +312,6 @@ impl Client {
         waited: Duration,
         verdicts: Vec<oneshot::Receiver<Outcome>>,
     ) -> Result<(), Error> {
-        let deadline = tokio::time::Instant::now() + waited;
         let accepted = async {
             self.connected().await?;
             for verdict in verdicts {
@@ -315,9 +320,9 @@ impl Client {
             }
             Ok(())
         };
-        match tokio::time::timeout_at(deadline, accepted).await {
-            Ok(result) => result,
-            Err(_) => {
+        match self.hub.before(self.hub.deadline(Some(waited)), accepted).await {
+            Some(result) => result,
+            None => {
                 let core = self.hub.lock();
                 let attempts = core.attempts.iter().map(|(server, loss)| (server.clone(), *loss)).collect();
                 Err(Error::new(Kind::NotConnected { waited, attempts }))
@@ -342,9 +347,9 @@ impl Client {
     }
 
     /// Waits until this handle's session is connected, or the deadline.
-    async fn when_connected(&self, deadline: tokio::time::Instant) -> Result<(), Error> {
+    async fn when_connected(&self, deadline: Instant) -> Result<(), Error> {
         let late = RequestError { cause: Cause::Deadline, fate: Fate::NotSent };
-        tokio::time::timeout_at(deadline, self.connected()).await.unwrap_or(Err(Error::new(late)))
+        self.hub.before(deadline, self.connected()).await.unwrap_or(Err(Error::new(late)))
     }
 
     /// Whether another session comes after this one.
@@ -376,9 +381,8 @@ pub struct Place<'a> {
 #[must_use = "dropping it lets the lease go"]
 pub struct Lease {
     hub: Arc<Hub>,
-    /// `None` if its session had ended before.
-    id: Option<LeaseId>,
-    epoch: u64,
+    /// The lease and the session it belongs to; `None` if that was over from the beginning.
+    held: Option<(LeaseId, u64)>,
 }
 
 impl Lease {
@@ -386,14 +390,15 @@ impl Lease {
     #[must_use]
     pub fn is_refused(&self) -> bool {
         let core = self.hub.lock();
-        core.refuses(Some(self.epoch)).is_some() || self.id.is_none_or(|id| core.refused.contains(&id))
+        self.held.is_none_or(|(id, epoch)| core.refuses(Some(epoch)).is_some() || core.refused.contains(&id))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let Some((id, epoch)) = self.held else { return };
         let mut core = self.hub.lock();
-        if let Some(id) = self.id.filter(|_| core.epoch == self.epoch) {
+        if core.epoch == epoch {
             core.refused.remove(&id);
             core.session.release_lease(id);
         }
@@ -416,7 +421,7 @@ impl fmt::Debug for Client {
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Lease").field("held", &self.held).finish_non_exhaustive()
     }
 }
 
