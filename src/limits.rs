@@ -113,3 +113,6 @@ pub const READ_POOL: usize = 4;
 
 /// How often missing parents are created for one znode: containers among them may be reaped in between.
 pub const PARENT_ROUNDS: usize = 10;
+
+/// Nobody waits longer: sums with the present must not overflow.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);

@@ -131,7 +131,7 @@ impl Hub {
 
     /// Until when an operation may take that wishes for this, or for nothing.
     pub(super) fn deadline(&self, timeout: Option<Duration>) -> Instant {
-        now() + timeout.unwrap_or(self.request_timeout).min(LONGEST_WAIT)
+        now() + timeout.unwrap_or(self.request_timeout).min(limits::LONGEST_WAIT)
     }
 
     /// What the future yields; `None` once the moment has come.
@@ -318,9 +318,6 @@ impl Core {
         }
     }
 }
-
-/// Nobody waits longer: sums with the present must not overflow.
-const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
 /// The one place where the client reads a clock: tokio's, so that a paused runtime pauses the session too.
 pub(super) fn now() -> Instant {

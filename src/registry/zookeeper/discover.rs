@@ -4,7 +4,6 @@ use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::runtime::Handle;
@@ -178,7 +177,7 @@ impl Follower {
         };
         let nap = async {
             match paused {
-                true => tokio::time::sleep(RETRY).await,
+                true => tokio::time::sleep(limits::VIEW_RETRY).await,
                 false => pending().await,
             }
         };
@@ -222,9 +221,6 @@ async fn read_data(zk: &Client, paths: &[String]) -> Result<(Vec<Item>, usize), 
     });
     Ok((items.collect(), len))
 }
-
-/// How long after a refusal the view asks again.
-const RETRY: Duration = limits::VIEW_RETRY;
 
 /// Hands one event to the view. True if the watch is over.
 fn hear(view: &mut View, event: WatchEvent) -> bool {
