@@ -1,49 +1,77 @@
-//! The registry on ZooKeeper: a client, a layout, and a task for each registration and each service followed.
+//! The registry on ZooKeeper: what [`Standing`] and [`View`](super::view::View) ask for, done with a client.
 //!
-//! What is to be done is decided by the pure machines next door ([`reconcile`](super::reconcile),
-//! [`view`](super::view)); here it is done, each session's work through a handle pinned to it.
+//! The client follows: after an expiry it goes on with a new session, and every registration and view with it. What is
+//! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
 
 mod discover;
+mod names;
 mod register;
+mod requests;
+mod session;
+mod watching;
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
-use super::api::{BoxFuture, Discovery, Error, Registered, Registration, Services};
+use self::names::Names;
+use self::register::{Keeper, Wish};
+use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
 use super::layout::Layout;
-use super::{InstanceBuilder, address};
-use crate::client::{Client, Status};
+use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
+use super::reconcile::Standing;
+use super::registered::{Registered, RegistrationStatus};
+use super::services::{Seen, Services, Source};
+use super::traits::{BoxFuture, Discovery, Registration, Registry};
+use super::{Error, InstanceBuilder};
+use crate::Client;
 use crate::session::State;
 
-/// A registry on ZooKeeper, in one layout. Cheap to clone.
-#[derive(Clone)]
+/// Services on ZooKeeper, in one [`Layout`], through one client.
+///
+/// Registrations are ephemeral znodes of the client's session, so closing the client, or the end of the process, ends
+/// them. Dropping this ends nothing: registrations and views live as long as their handles, and the client with them.
+#[derive(Clone, Debug)]
 pub struct ZooKeeper {
     client: Client,
     layout: Arc<dyn Layout>,
-    /// Places that this process registers at: a session cannot tell two of them apart.
-    taken: Arc<Mutex<BTreeSet<String>>>,
-}
-
-/// A place held until it is dropped.
-struct Place {
-    taken: Arc<Mutex<BTreeSet<String>>>,
-    path: String,
+    keep_persistent: bool,
+    one_shot: bool,
+    names: Names,
 }
 
 impl ZooKeeper {
-    /// A registry on this client. The handle may be scoped by a chroot, and should follow its sessions.
+    /// The registry of this client's ensemble, below its chroot. The chroot is created if it is missing when the first
+    /// instance is registered.
+    #[must_use]
     pub fn new(client: impl Into<Client>, layout: impl Layout + 'static) -> Self {
-        Self::with_layout(client.into(), Arc::new(layout))
+        Self::with_options(client.into(), Arc::new(layout), false, false)
     }
 
-    pub(super) fn with_layout(client: Client, layout: Arc<dyn Layout>) -> Self {
-        Self { client, layout, taken: Arc::default() }
+    pub(super) fn with_options(
+        client: Client,
+        layout: Arc<dyn Layout>,
+        keep_persistent: bool,
+        one_shot: bool,
+    ) -> Self {
+        Self { client, layout, keep_persistent, one_shot, names: Names::default() }
+    }
+
+    /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
+    /// of replacing them by ephemeral ones.
+    #[must_use]
+    pub fn keep_persistent(mut self) -> Self {
+        self.keep_persistent = true;
+        self
+    }
+
+    /// Watches by one-shot watches on every server, as it does by itself on servers before 3.6: for ensembles behind
+    /// something that does not know recursive watches.
+    #[must_use]
+    pub fn one_shot_watches(mut self) -> Self {
+        self.one_shot = true;
+        self
     }
 
     /// The client beneath.
@@ -52,103 +80,74 @@ impl ZooKeeper {
         &self.client
     }
 
-    /// The directory whose children are the instances of a service.
-    ///
-    /// # Errors
-    /// The service's name has no place in the layout.
-    pub fn service_dir(&self, service: &str) -> Result<String, Error> {
-        Ok(self.layout.service_dir(service)?)
+    async fn settled(&self, builder: InstanceBuilder) -> Result<super::Instance, Error> {
+        let env = |name: &str| std::env::var(name).ok();
+        if needs_socket(builder.given(), env) && self.client.local_addr().is_none() {
+            // Without an address in time, settling says what to do about it.
+            let _ = tokio::time::timeout(ADDRESS_WAIT, connected(&self.client)).await;
+        }
+        let (address, source) = settle(builder.given(), env, self.client.local_addr())?;
+        let instance = builder.build(address, super::entropy())?;
+        tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
+        Ok(instance)
     }
 
-    fn take(&self, path: &str) -> Result<Place, Error> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.insert(path.to_owned()) {
-            Ok(Place { taken: self.taken.clone(), path: path.to_owned() })
-        } else {
-            Err(Error::Taken { path: path.to_owned() })
-        }
+    async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let instance = Arc::new(self.settled(builder).await?);
+        let leaf = self.layout.leaf(&instance)?;
+        let place = self.names.claim(&leaf, &instance.service)?;
+        let keeps = self.layout.keeps_leaf(&instance);
+        let wish =
+            Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
+        let (wishes, wished) = watch::channel(wish);
+        let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
+        let control = register::Wishes { layout: Arc::clone(&self.layout), path: leaf.path(), wishes };
+        let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
+        let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
+        runtime.spawn(keeper.run());
+        Ok(Registered::new(Box::new(control), instance, receiver))
+    }
+
+    async fn discovered(&self, service: &str) -> Result<Services, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let (sender, seen) = watch::channel(Seen::default());
+        let follower = discover::Follower::new(&self.client, &self.layout, service, self.one_shot, sender);
+        let task = runtime.spawn(follower.map_err(Error::from)?.run());
+        let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        services.first(DISCOVER_TIMEOUT).await?;
+        Ok(services)
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.path);
+fn needs_socket(given: &Given, env: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| env(name).is_some_and(|value| !value.trim().is_empty());
+    given.host.is_none() && !set(ADVERTISE_ADDRESS) && !set(POD_IP)
+}
+
+/// Waits until the client is connected, or has ended.
+async fn connected(client: &Client) {
+    let mut seen = client.status();
+    while !matches!(seen.state, State::Connected | State::ConnectedReadOnly | State::Ended(_)) {
+        seen = client.status_change(&seen).await;
     }
 }
 
 impl Registration for ZooKeeper {
     fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>> {
-        Box::pin(async move {
-            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let env = |name: &str| std::env::var(name).ok();
-            let (address, _) = address::settle(instance.given(), env, self.client.local_addr())?;
-            let instance = instance.build(address, super::entropy())?;
-            let leaf = self.layout.leaf(&instance)?;
-            let place = self.take(&leaf.path())?;
-            let start = register::Start {
-                client: self.client.clone(),
-                layout: self.layout.clone(),
-                instance,
-                leaf,
-                place,
-            };
-            Ok(start.on(&runtime))
-        })
+        Box::pin(self.registered(instance))
     }
 }
 
 impl Discovery for ZooKeeper {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
         let service = service.to_owned();
-        Box::pin(async move {
-            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            discover::start(&runtime, self.client.clone(), self.layout.clone(), &service).await
-        })
+        Box::pin(async move { self.discovered(&service).await })
     }
 }
 
-impl fmt::Debug for ZooKeeper {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ZooKeeper").field("client", &self.client).field("layout", &self.layout).finish()
+impl Registry for ZooKeeper {
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(self.client.close().await?) })
     }
-}
-
-/// Whether the session serves reads and writes now.
-fn is_connected(status: &Status) -> bool {
-    matches!(status.state, State::Connected | State::ConnectedReadOnly)
-}
-
-/// Whether no session will ever come again.
-fn is_over(status: &Status) -> bool {
-    matches!(status.state, State::Ended(_))
-}
-
-/// Waits for whichever comes first. The futures that did not come are dropped; all of those used here are cancel safe.
-async fn first<A: Future, B: Future, C: Future>(a: A, b: B, c: C) -> First<A::Output, B::Output, C::Output> {
-    let (mut a, mut b, mut c) = (pin!(a), pin!(b), pin!(c));
-    poll_fn(move |cx| {
-        if let Poll::Ready(out) = a.as_mut().poll(cx) {
-            return Poll::Ready(First::A(out));
-        }
-        if let Poll::Ready(out) = b.as_mut().poll(cx) {
-            return Poll::Ready(First::B(out));
-        }
-        c.as_mut().poll(cx).map(First::C)
-    })
-    .await
-}
-
-enum First<A, B, C> {
-    A(A),
-    B(B),
-    C(C),
-}
-
-/// A future that may be none, and then never comes.
-async fn maybe<F: Future + Unpin>(future: &mut Option<F>) -> F::Output {
-    poll_fn(|cx| match future {
-        Some(inner) => Pin::new(inner).poll(cx),
-        None => Poll::Pending,
-    })
-    .await
 }

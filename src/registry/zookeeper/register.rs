@@ -1,290 +1,298 @@
-//! Keeps one registration as wished: the task around [`Standing`].
+//! The task that keeps one leaf as wished: it hands facts to [`Standing`] and does the steps it says.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Sleep;
 use tracing::{debug, warn};
 
-use super::{First, Place, first, is_connected, is_over, maybe};
-use crate::client::{Changed, Client, Error, Status, Transaction};
-use crate::jute::{ErrorCode, Stat};
-use crate::registry::api::{Registered, RegistrationState, Wish};
-use crate::registry::layout::{Found, Layout, Leaf, LeafMode, LeafStat, ParentMode};
+use super::names::Place;
+use super::requests::{Pending, WatchedLeaf, read_leaf, write};
+use super::session::{Connected, Fact, Sessions, now};
+use crate::Client;
+use crate::client::Changed;
+use crate::registry::layout::{Found, Layout};
+use crate::registry::limits::DROPPED_PATIENCE;
 use crate::registry::reconcile::{Outcome, Seen, Standing, State, Step};
-use crate::registry::{Instance, ReadFailure};
-use crate::session::Fate;
+use crate::registry::registered::{Control, RegistrationState, RegistrationStatus};
+use crate::registry::{Error, Instance};
 
-/// A registration about to be kept.
-pub(super) struct Start {
-    pub(super) client: Client,
-    pub(super) layout: Arc<dyn Layout>,
-    pub(super) instance: Instance,
-    pub(super) leaf: Leaf,
-    pub(super) place: Place,
+/// What the handle wishes.
+#[derive(Clone, Debug)]
+pub(super) struct Wish {
+    pub(super) instance: Arc<Instance>,
+    /// The leaf's payload; `None` if there is to be no leaf.
+    pub(super) data: Option<Bytes>,
+    /// Whether nothing will be wished again.
+    pub(super) over: bool,
 }
 
-impl Start {
-    /// Starts its task.
-    pub(super) fn on(self, runtime: &Handle) -> Registered {
-        let Self { client, layout, instance, leaf, place } = self;
-        let (wish, wishes) = watch::channel(Wish::Present(Box::new(instance.clone())));
-        let (state, states) = watch::channel(RegistrationState::Pending);
-        let keeper = Keeper {
-            zk: client.session(),
-            status: client.status(),
-            client,
-            layout,
-            instance: instance.clone(),
-            path: leaf.path(),
-            standing: Standing::new(leaf, false, crate::client::seed()),
-            served: None,
-            changed: None,
-            state,
-            withdrawn: false,
-            _place: place,
-        };
-        runtime.spawn(keeper.run(wishes));
-        Registered::new(instance, wish, states)
+/// The handle's side.
+pub(super) struct Wishes {
+    pub(super) layout: Arc<dyn Layout>,
+    pub(super) path: String,
+    pub(super) wishes: watch::Sender<Wish>,
+}
+
+impl Control for Wishes {
+    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+        let leaf = self.layout.leaf(instance)?;
+        let to = leaf.path();
+        if to != self.path {
+            return Err(Error::Moved { from: self.path.clone(), to });
+        }
+        let data = self.layout.keeps_leaf(instance).then_some(leaf.data);
+        self.wishes.send_replace(Wish { instance: Arc::clone(instance), data, over: false });
+        Ok(())
+    }
+
+    fn withdraw(&self) {
+        self.wishes.send_if_modified(|wish| {
+            let changes = !wish.over;
+            (wish.data, wish.over) = (None, true);
+            changes
+        });
     }
 }
 
-/// The task's state.
-struct Keeper {
-    client: Client,
-    /// Pinned to the session that the work is for.
-    zk: Client,
+/// Keeps one leaf as wished until the wish is over or the client ends.
+pub(super) struct Keeper {
     layout: Arc<dyn Layout>,
-    instance: Instance,
-    path: String,
     standing: Standing,
-    status: Status,
-    /// The session that the machine knows to be connected: its epoch and how often a connection had gone by then.
-    served: Option<(u64, u64)>,
-    /// The watch on the leaf.
+    sessions: Sessions,
+    /// A handle pinned to the connected session.
+    session: Option<Client>,
+    wished: Wished,
+    status: watch::Sender<RegistrationStatus>,
+    place: Place,
     changed: Option<Changed>,
-    state: watch::Sender<RegistrationState>,
-    withdrawn: bool,
-    _place: Place,
+    reading: Option<Pending<WatchedLeaf>>,
+    writing: Option<Pending<Outcome>>,
+    pause: Option<Pin<Box<Sleep>>>,
+    writes: u64,
+}
+
+/// The keeper's side of the wish.
+struct Wished {
+    present: Wish,
+    next: Pending<Option<watch::Receiver<Wish>>>,
+    /// Set when the handle is gone: how long to go on.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why the keeper was woken.
+enum Woken {
+    Session(Fact),
+    Wish,
+    Changed,
+    Read(WatchedLeaf),
+    Written(Outcome),
+    PauseOver,
+    PatienceOver,
 }
 
 impl Keeper {
-    async fn run(mut self, mut wishes: watch::Receiver<Wish>) {
-        let first = wishes.borrow_and_update().clone();
-        self.follow_wish(&first);
-        let mut wishes = Some(wishes);
-        loop {
-            self.follow_status(self.client.status());
-            if is_over(&self.status) {
-                self.state.send_replace(RegistrationState::Ended);
-                return;
-            }
-            let step = self.standing.step(now());
-            self.publish();
-            if self.withdrawn && self.standing.state() == State::Withdrawn {
-                return;
-            }
-            let pause = match step {
-                Step::Nothing | Step::WatchAndWait(_) | Step::AwaitSession => None,
-                Step::Wait(pause) => Some(pause),
-                step => {
-                    self.take(step).await;
-                    continue;
-                }
-            };
-            if self.idle(&mut wishes, pause).await.is_none() {
-                // The handle is gone: withdraw, and end when that is done.
-                self.withdrawn = true;
-                self.standing.withdraw();
-                wishes = None;
-            }
+    pub(super) fn new(
+        client: &Client,
+        layout: Arc<dyn Layout>,
+        mut standing: Standing,
+        wished: watch::Receiver<Wish>,
+        status: watch::Sender<RegistrationStatus>,
+        place: Place,
+    ) -> Self {
+        let wished = Wished::new(wished);
+        wished.present.tell(&mut standing);
+        Self {
+            layout,
+            standing,
+            sessions: Sessions::of(client),
+            session: None,
+            wished,
+            status,
+            place,
+            changed: None,
+            reading: None,
+            writing: None,
+            pause: None,
+            writes: 0,
         }
     }
 
-    /// Waits for something to happen. `None` if the handle is gone.
-    async fn idle(
-        &mut self,
-        wishes: &mut Option<watch::Receiver<Wish>>,
-        pause: Option<Duration>,
-    ) -> Option<()> {
-        let nap = async {
-            match pause {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => std::future::pending().await,
+    pub(super) async fn run(mut self) {
+        let last = loop {
+            if self.act() {
+                break RegistrationState::Withdrawn;
+            }
+            match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
+                Woken::Session(Fact::Ended(end)) => break RegistrationState::Ended(end),
+                Woken::PatienceOver => break RegistrationState::Pending,
+                woken => self.learn(woken),
             }
         };
-        let happened = {
-            let wished = async {
-                match wishes {
-                    Some(wishes) => wishes.changed().await.map(|()| wishes.borrow_and_update().clone()),
-                    None => std::future::pending().await,
-                }
-            };
-            let outside = first(wished, self.client.status_change(&self.status), nap);
-            first(maybe(&mut self.changed), outside, std::future::pending::<()>()).await
+        // The place is free before anybody hears that the registration is over.
+        let Self { place, status, .. } = self;
+        drop(place);
+        status.send_modify(|status| status.state = last);
+    }
+
+    /// Does what is to be done now. True if the wish is over and fulfilled.
+    fn act(&mut self) -> bool {
+        if self.reading.is_some() || self.writing.is_some() {
+            return false;
+        }
+        let step = self.standing.step(now());
+        self.pause = match step {
+            Step::Wait(span) => Some(Box::pin(tokio::time::sleep(span))),
+            _ => None,
         };
-        match happened {
-            First::A(_) => {
-                self.changed = None;
-                self.standing.on_changed();
-            }
-            First::B(First::A(wish)) => self.follow_wish(&wish.ok()?),
-            First::B(First::B(_) | First::C(())) | First::C(()) => {}
+        if let Step::ReplacePersistent { .. } = step {
+            let path = self.standing.leaf().path();
+            warn!(%path, "a persistent registration of this instance is replaced by an ephemeral one");
         }
-        Some(())
-    }
-
-    fn follow_wish(&mut self, wish: &Wish) {
-        match wish {
-            Wish::Absent => {
-                self.withdrawn = true;
-                self.standing.withdraw();
-            }
-            Wish::Present(instance) => {
-                self.instance = (**instance).clone();
-                match self.layout.leaf(&self.instance) {
-                    Ok(leaf) if self.layout.keeps_leaf(&self.instance) => self.standing.want(leaf.data),
-                    Ok(_) => self.standing.withdraw(),
-                    Err(error) => warn!(path = self.path, %error, "the changed registration has no place"),
-                }
+        if let Some(client) = self.session.clone() {
+            let leaf = self.standing.leaf();
+            if let Step::ReadBack { sync } = step {
+                self.reading = Some(Box::pin(read_leaf(client, leaf.path(), sync, self.changed.is_some())));
+            } else if step.is_write() {
+                debug!(path = %leaf.path(), ?step, "registration");
+                self.writes += 1;
+                self.writing = Some(Box::pin(write(client, leaf.clone(), step)));
             }
         }
-    }
-
-    /// Tells the machine of sessions and connections that came and went.
-    fn follow_status(&mut self, status: Status) {
-        self.status = status;
-        let serving = (status.epoch, status.disconnects);
-        match status.session_id {
-            Some(session) if is_connected(&status) && self.served != Some(serving) => {
-                if self.served.is_none_or(|(epoch, _)| epoch != status.epoch) {
-                    self.zk = self.client.session();
-                    self.changed = None;
-                }
-                self.served = Some(serving);
-                self.standing.on_session(session, now());
-            }
-            _ if !is_connected(&status)
-                && self.served.is_some_and(|served| served.1 != status.disconnects) =>
-            {
-                self.standing.on_disconnected();
-            }
-            _ => {}
+        if self.wished.present.over && self.standing.state() == State::Withdrawn {
+            return true;
         }
+        self.publish();
+        false
     }
 
     fn publish(&self) {
-        let state = match (self.standing.state(), self.standing.last_refusal()) {
-            (State::Registered, _) => RegistrationState::Registered,
-            (State::Conflict(_), _) => RegistrationState::Conflict,
-            (State::Withdrawn, _) => RegistrationState::Withdrawn,
-            (_, Some(code)) => RegistrationState::Refused(code),
-            _ => RegistrationState::Pending,
+        let new = RegistrationStatus {
+            state: self.standing.state().into(),
+            writes: self.writes,
+            refusal: self.standing.last_refusal(),
         };
-        self.state.send_if_modified(|current| {
-            let modified = *current != state;
-            *current = state;
-            modified
-        });
+        self.status.send_if_modified(|status| std::mem::replace(status, new) != new);
     }
 
-    async fn take(&mut self, step: Step) {
-        debug!(path = self.path, ?step, "registering");
-        let zk = self.zk.clone();
-        let (path, leaf) = (self.path.clone(), self.standing.leaf().clone());
-        let written = match step {
-            Step::ReadBack { sync } => {
-                let read = self.read(&zk, sync).await;
-                return self.standing.on_read(read, now());
+    /// What the session is comes first, then wishes, then events, then answers: an event is known before the answer to
+    /// anything that the server did after it.
+    fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
+        if let Poll::Ready(fact) = self.sessions.poll_fact(cx) {
+            return Poll::Ready(Woken::Session(fact));
+        }
+        if self.wished.poll_wish(cx).is_ready() {
+            return Poll::Ready(Woken::Wish);
+        }
+        if poll(&mut self.changed, cx).is_ready() {
+            return Poll::Ready(Woken::Changed);
+        }
+        if let Poll::Ready(read) = poll(&mut self.reading, cx) {
+            return Poll::Ready(Woken::Read(read));
+        }
+        if let Poll::Ready(outcome) = poll(&mut self.writing, cx) {
+            return Poll::Ready(Woken::Written(outcome));
+        }
+        if poll(&mut self.pause, cx).is_ready() {
+            return Poll::Ready(Woken::PauseOver);
+        }
+        poll(&mut self.wished.patience, cx).map(|()| Woken::PatienceOver)
+    }
+
+    fn learn(&mut self, woken: Woken) {
+        match woken {
+            Woken::Session(Fact::Connected(connected)) => self.connected(connected),
+            Woken::Session(_) => {
+                self.session = None;
+                self.standing.on_disconnected();
             }
-            Step::Create { parents } if parents.is_empty() => {
-                let create = zk.create(path.as_str()).data(leaf.data.clone());
-                let create = if leaf.mode == LeafMode::Ephemeral { create.ephemeral() } else { create };
-                create.await.map(|_| ())
-            }
-            Step::Create { parents } => {
-                let transaction =
-                    parents.into_iter().fold(zk.transaction(), |transaction, parent| {
-                        let container = leaf.parents == ParentMode::Container;
-                        transaction.create_with(parent, "", |create| {
-                            if container { create.container() } else { create }
-                        })
-                    });
-                create_leaf(transaction, &path, &leaf).commit().await.map(|_| ())
-            }
-            Step::TakeOver { version } | Step::ReplacePersistent { version } => {
-                let transaction = zk.transaction().delete_version(path.as_str(), version);
-                create_leaf(transaction, &path, &leaf).commit().await.map(|_| ())
-            }
-            Step::SetData { version, data } => zk.set(path.as_str(), data).version(version).await.map(|_| ()),
-            Step::Delete { version } => zk.delete(path.as_str()).version(version).await,
-            _ => Ok(()),
+            Woken::Wish => self.wished.present.tell(&mut self.standing),
+            Woken::Changed => self.standing.on_changed(),
+            Woken::Read(read) => self.read(read),
+            Woken::Written(outcome) => self.standing.on_written(outcome, now()),
+            Woken::PauseOver | Woken::PatienceOver => {}
+        }
+    }
+
+    fn connected(&mut self, connected: Connected) {
+        if connected.is_new && self.session_was_known() && planted!("registry_expiry_not_followed") {
+            return;
+        }
+        if connected.is_new {
+            // Watches end with their session.
+            self.changed = None;
+        }
+        self.standing.on_session(connected.session_id, now());
+        self.session = Some(connected.client);
+    }
+
+    fn session_was_known(&self) -> bool {
+        self.writes > 0
+    }
+
+    fn read(&mut self, read: WatchedLeaf) {
+        if read.changed.is_some() {
+            self.changed = read.changed;
+        }
+        let name = self.standing.leaf().name.clone();
+        let seen = |(data, stat)| {
+            let same =
+                self.layout.is_same(&self.wished.present.instance, &Found { name: &name, data: &data, stat });
+            Seen { stat, data, same }
         };
-        self.standing.on_written(outcome(written), now());
-    }
-
-    /// Reads the leaf behind a watch on it, so that nothing after the read is missed.
-    async fn read(&mut self, zk: &Client, sync: bool) -> Result<Option<Seen>, ReadFailure> {
-        let path = self.path.as_str();
-        if sync {
-            zk.sync(path).await.map_err(|error| failure(&error))?;
-        }
-        let (there, changed) = zk.exists(path).watch().await.map_err(|error| failure(&error))?;
-        self.changed = Some(changed);
-        if there.is_none() {
-            return Ok(None);
-        }
-        match zk.get(path).await {
-            Ok((data, stat)) => Ok(Some(self.seen(data, leaf_stat(&stat)))),
-            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => Ok(None),
-            Err(error) => Err(failure(&error)),
-        }
-    }
-
-    fn seen(&self, data: Bytes, stat: LeafStat) -> Seen {
-        let name = crate::path::parent(&self.path).map_or(0, |parent| parent.len() + 1);
-        let found = Found { name: self.path.get(name..).unwrap_or_default(), data: &data, stat };
-        let same = self.layout.is_same(&self.instance, &found);
-        Seen { stat, data, same }
+        let found = read.found.map(|found| found.map(seen));
+        self.standing.on_read(found, now());
     }
 }
 
-fn create_leaf<'a, 'p>(transaction: Transaction<'a, 'p>, path: &str, leaf: &Leaf) -> Transaction<'a, 'p> {
-    transaction.create_with(path.to_owned(), leaf.data.clone(), |create| {
-        if leaf.mode == LeafMode::Ephemeral { create.ephemeral() } else { create }
-    })
+/// Polls what may be there, and takes it away when it is done.
+fn poll<F: Future + Unpin>(future: &mut Option<F>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    let Some(running) = future else { return Poll::Pending };
+    let polled = Pin::new(running).poll(cx);
+    if polled.is_ready() {
+        *future = None;
+    }
+    polled
 }
 
-fn outcome(written: Result<(), Error>) -> Outcome {
-    match written {
-        Ok(()) => Outcome::Applied,
-        Err(error) => match (error.code(), error.fate()) {
-            (Some(code), Fate::Refused) => {
-                Outcome::Refused { code, op: error.transaction_index().unwrap_or(0) }
+impl Wish {
+    fn tell(&self, standing: &mut Standing) {
+        match &self.data {
+            Some(data) => standing.want(data.clone()),
+            None => standing.withdraw(),
+        }
+    }
+}
+
+impl Wished {
+    fn new(mut receiver: watch::Receiver<Wish>) -> Self {
+        let present = receiver.borrow_and_update().clone();
+        Self { present, next: next_wish(receiver), patience: None }
+    }
+
+    /// Ready when something else is wished. Without a handle nothing more is, and time runs.
+    fn poll_wish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.patience.is_some() {
+            return Poll::Pending;
+        }
+        match std::task::ready!(self.next.as_mut().poll(cx)) {
+            Some(mut receiver) => {
+                self.present = receiver.borrow_and_update().clone();
+                self.next = next_wish(receiver);
             }
-            (_, Fate::NotSent) => Outcome::NotSent,
-            (_, Fate::Applied) => Outcome::Applied,
-            _ => Outcome::Unknown,
-        },
+            None => {
+                (self.present.data, self.present.over) = (None, true);
+                self.patience = Some(Box::pin(tokio::time::sleep(DROPPED_PATIENCE)));
+            }
+        }
+        Poll::Ready(())
     }
 }
 
-pub(super) fn leaf_stat(stat: &Stat) -> LeafStat {
-    let Stat { ephemeral_owner, version, czxid, num_children, .. } = *stat;
-    LeafStat { ephemeral_owner, version, czxid, num_children }
-}
-
-pub(super) fn failure(error: &Error) -> ReadFailure {
-    use crate::session::Cause;
-    match (error.cause(), error.code()) {
-        (Some(Cause::ReplyTooLarge { .. }), _) => ReadFailure::TooLarge,
-        (_, Some(code)) => ReadFailure::Refused(code),
-        _ => ReadFailure::Lost,
-    }
-}
-
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
+fn next_wish(mut receiver: watch::Receiver<Wish>) -> Pending<Option<watch::Receiver<Wish>>> {
+    Box::pin(async move { receiver.changed().await.ok().map(|()| receiver) })
 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use menagerie::Client;
+use menagerie::registry::view::Set;
 use menagerie::registry::{
-    Changes, Discovery as _, Instance, Registered, Registration as _, RegistrationState, Services, ZooKeeper,
+    Discovery as _, Instance, Registered, Registration as _, ServiceChanges, ZooKeeper,
 };
 use menagerie::session::State;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -28,6 +30,8 @@ pub(super) struct Stage {
     pub(super) discovery: ZooKeeper,
     pub(super) witness: Client,
     pub(super) witness_view: ZooKeeper,
+    /// Where the service's instances stand.
+    pub(super) dir: String,
     /// Between two calls.
     pub(super) pace: Duration,
     /// How long each change may take to be seen.
@@ -67,8 +71,9 @@ impl Stage {
             let services = timeout(self.patience, self.discovery.discover(SERVICE)).await??;
             Caller::start(self.account.clone(), services, self.pace)
         };
+        let changes = services.changes();
         let mut view =
-            Witness { stage: self, changes: services.changes(), services, replies: caller.replies.clone() };
+            Witness { stage: self, changes, latest: Arc::default(), replies: caller.replies.clone() };
         let pause = self.pace * 2;
 
         self.account.act(Duration::ZERO, "three instances come").await;
@@ -80,8 +85,7 @@ impl Stage {
         self.account.act(pause, "one instance goes").await;
         let gone = provided.remove(0);
         self.account.say(format_args!("provider: stopping {}", gone.clock.address));
-        let state = timeout(self.patience, gone.registered.deregister()).await?;
-        ensure!(state == RegistrationState::Withdrawn, "deregistering ended as {state:?}");
+        timeout(self.patience, gone.registered.deregister()).await??;
         drop(gone.clock);
         view.expect(provided).await?;
 
@@ -102,9 +106,9 @@ impl Stage {
         let address = clock.address;
         let instance =
             Instance::builder(SERVICE).host(address.ip().to_string()).port(address.port()).version("1");
-        let mut registered = self.registry.register(instance).await?;
-        let state = timeout(self.patience, registered.until_settled()).await.context("registering")?;
-        ensure!(state == RegistrationState::Registered, "registering {address} ended as {state:?}");
+        let registered = self.registry.register(instance).await?;
+        let done = timeout(self.patience, registered.registered()).await;
+        done.with_context(|| format!("registering {address}: {:?}", registered.status()))??;
         self.account.say(format_args!("provider: registered {address}"));
         Ok(Provided { clock, registered })
     }
@@ -159,7 +163,7 @@ impl Stage {
         for each in provided {
             let _ = timeout(self.patience, each.registered.deregister()).await;
         }
-        let mut dir = self.witness_view.service_dir(SERVICE).ok();
+        let mut dir = Some(self.dir.clone());
         while let Some(path) = dir {
             if path == "/" || self.witness.delete(path.as_str()).await.is_err() {
                 break;
@@ -173,8 +177,9 @@ impl Stage {
 /// The witness: a view of its own, kept by events alone.
 struct Witness<'a> {
     stage: &'a Stage,
-    services: Services,
-    changes: Changes,
+    changes: ServiceChanges,
+    /// What the changes so far have made of the service.
+    latest: Arc<Set>,
     replies: Replies,
 }
 
@@ -204,13 +209,14 @@ impl Witness<'_> {
     }
 
     fn seen(&self) -> BTreeSet<String> {
-        self.services.snapshot().set.iter().map(|instance| instance.address.to_string()).collect()
+        self.latest.iter().map(|instance| instance.address.to_string()).collect()
     }
 
     /// Waits for the next change, and tells it.
     async fn changed(&mut self) -> Result<()> {
         let change =
             timeout(self.stage.patience, self.changes.next()).await?.context("the view has ended")?;
+        self.latest = change.set.clone();
         for instance in &change.added {
             self.stage.account.say(format_args!("witness: {} came", instance.address));
         }
@@ -225,7 +231,7 @@ impl Witness<'_> {
 
     /// The transactions that created the registrations.
     async fn makers(&self) -> Result<BTreeSet<i64>> {
-        let dir = self.stage.witness_view.service_dir(SERVICE)?;
+        let dir = self.stage.dir.clone();
         let zk = &self.stage.witness;
         let (children, _) = zk.children(dir.as_str()).await?;
         let mut made = BTreeSet::new();

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use menagerie::registry::Services;
-use menagerie::registry::balance::{Pool, RoundRobin, Suspects};
+use menagerie::registry::{Balance, Services};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
@@ -52,26 +51,23 @@ impl Drop for Caller {
 }
 
 async fn call(account: Account, services: Services, pace: Duration, replies: Replies) {
-    let mut turns = RoundRobin::new(0);
-    let mut suspects = Suspects::default();
+    let services = services.balanced(Balance::RoundRobin);
     loop {
         tokio::time::sleep(pace).await;
-        let snapshot = services.snapshot();
-        let pool = Pool::new(snapshot.set.iter(), &suspects);
-        let Some(instance) = turns.pick(&pool) else { continue };
+        let Some(instance) = services.pick() else { continue };
         let address = instance.address.to_string();
         match timeout(CALL, clock::ask(&address)).await {
             Ok(Ok(time)) => {
-                suspects.succeeded(instance);
+                services.report_success(&instance);
                 replies.count(&address);
                 account.say(format_args!("consumer: {address} says it is {time}"));
             }
             Ok(Err(error)) => {
-                suspects.failed(instance);
+                services.report_failure(&instance);
                 account.say(format_args!("consumer: {address} failed: {error}"));
             }
             Err(_) => {
-                suspects.failed(instance);
+                services.report_failure(&instance);
                 account.say(format_args!("consumer: {address} did not answer in time"));
             }
         }

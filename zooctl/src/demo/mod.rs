@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use menagerie::Client;
 use menagerie::client::{Builder, ConnectString, Transport};
 use menagerie::registry::ZooKeeper;
-use menagerie::registry::layout::{GoMicro, Plain};
+use menagerie::registry::layout::{GoMicro, Layout as _, Plain};
 
 use account::Account;
 use acts::Stage;
@@ -86,6 +86,7 @@ impl Demo {
             provider,
             discovery: self.registry(consumer),
             witness_view: self.registry(witness.clone()),
+            dir: self.dir()?,
             witness,
             pace,
             patience: Duration::from_secs(self.patience),
@@ -99,6 +100,13 @@ impl Demo {
             builder = builder.transport(transport);
         }
         Ok(builder.connect().await?)
+    }
+
+    fn dir(&self) -> Result<String> {
+        Ok(match self.layout {
+            LayoutName::GoMicro => GoMicro::default().service_dir(SERVICE)?,
+            LayoutName::Plain => Plain::default().service_dir(SERVICE)?,
+        })
     }
 
     fn registry(&self, client: Client) -> ZooKeeper {
