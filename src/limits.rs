@@ -114,5 +114,9 @@ pub const READ_POOL: usize = 4;
 /// How often missing parents are created for one znode: containers among them may be reaped in between.
 pub const PARENT_ROUNDS: usize = 10;
 
-/// The longest that any caller waits: a year. Sums with the present must not overflow.
+/// Nobody waits longer: sums with the present must not overflow.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+/// How long at least every server must have closed on the handshake, after contact was lost, before the client takes it that
+/// the ensemble is behind it for good: servers that start or elect close in the same way.
+pub const BEHIND_MIN: Duration = Duration::from_secs(10);

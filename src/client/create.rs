@@ -163,7 +163,7 @@ impl<'a, 'p> CreateCall<'a, 'p> {
         }
         match (result, guid) {
             (Err(error), Some(guid)) if error.fate() == Fate::Unknown => {
-                find_protected(&client, &create, &guid, error).await
+                find_protected(&client, &create, &guid, error, deadline).await
             }
             (result, _) => result,
         }
@@ -171,7 +171,7 @@ impl<'a, 'p> CreateCall<'a, 'p> {
 
     /// Marks the name, and yields the mark.
     fn protect(&mut self) -> Result<String, Error> {
-        self.create.check()?;
+        self.create.check().map_err(|error| error.at(self.create.op(), &self.create.path))?;
         let mark = format!("_c_{:016x}{:016x}-", super::seed(), super::seed());
         let (parent, name) = self.create.path.rsplit_once('/').unwrap_or(("", ""));
         self.create.path = Cow::Owned(format!("{parent}/{mark}{name}"));
@@ -184,14 +184,23 @@ async fn once(client: &Client, create: &Create<'_>, deadline: Instant) -> Result
     Call::new(client, create.clone()).timeout(left).await
 }
 
-/// Looks for a znode by its mark, after the answer to its creation was lost.
+/// Looks for a znode by its mark, after the answer to its creation was lost. Whatever keeps it from looking, the fate of
+/// the creation stays unknown.
 async fn find_protected(
     client: &Client,
     create: &Create<'_>,
     mark: &str,
     lost: Error,
+    deadline: Instant,
 ) -> Result<Created, Error> {
-    let Some(session) = client.session_id_when_connected().await else { return Err(lost) };
+    match client.hub.before(deadline, look_for(client, create, mark)).await {
+        Some(Ok(Some(created))) => Ok(created),
+        _ => Err(lost),
+    }
+}
+
+async fn look_for(client: &Client, create: &Create<'_>, mark: &str) -> Result<Option<Created>, Error> {
+    let Some(session) = client.session_id_when_connected().await else { return Ok(None) };
     let parent = path::parent(&create.path).unwrap_or("/");
     // The write may still be on its way to the leader through the member that was lost; the sync goes behind it.
     client.sync(parent).await?;
@@ -200,11 +209,11 @@ async fn find_protected(
         let found = path::join(parent, name);
         if let Some(stat) = client.exists(found.as_str()).await? {
             if stat.ephemeral_owner == 0 || stat.ephemeral_owner == session {
-                return Ok(Created { path: found, stat: Some(stat) });
+                return Ok(Some(Created { path: found, stat: Some(stat) }));
             }
         }
     }
-    Err(lost)
+    Ok(None)
 }
 
 impl<'a, 'p: 'a> IntoFuture for CreateCall<'a, 'p> {
@@ -222,14 +231,11 @@ impl<'a> Create<'a> {
     }
 }
 
-/// Without the data, which is nobody else's business.
+/// The data's length only, and no ACL: both may hold secrets.
 impl fmt::Debug for Create<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Create")
-            .field("path", &self.path)
-            .field("len_bytes", &self.data.len())
-            .field("mode", &self.create_mode())
-            .finish_non_exhaustive()
+        let Self { path, data, mode, ttl, .. } = self;
+        write!(f, "Create {{ path: {path:?}, data: <{} bytes>, mode: {mode:?}, ttl: {ttl:?} }}", data.len())
     }
 }
 

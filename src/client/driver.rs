@@ -113,7 +113,7 @@ impl Driver {
 
     fn act(&mut self) {
         let freed = std::mem::take(&mut self.freed);
-        if freed > 0 {
+        if freed > 0 && !planted!("client_place_leaked") {
             self.hub.places.add_permits(freed);
         }
         while let Some(todo) = self.todo.pop_front() {
@@ -170,8 +170,12 @@ impl Driver {
         match dialled {
             Ok(connection) => {
                 self.forget_connection();
+                let local = connection.local_addr();
                 self.connection = Some((conn, connection));
-                self.attend(cx, |core, now, _| core.session.handle_connected(now, conn));
+                self.attend(cx, |core, now, _| {
+                    core.local = local;
+                    core.session.handle_connected(now, conn);
+                });
             }
             Err(loss) => {
                 self.attend(cx, |core, now, _| core.session.handle_dial_failed(now, conn, loss));

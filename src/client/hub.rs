@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
@@ -31,6 +32,8 @@ pub(super) struct Hub {
     core: Mutex<Core>,
     /// Places for requests. The session enforces the same bound; here callers wait for it in order.
     pub(super) places: Semaphore,
+    /// How many there are in all.
+    total_places: u32,
     pub(super) status: watch::Sender<Status>,
     pub(super) counters: Counters,
     pub(super) request_timeout: Duration,
@@ -49,6 +52,8 @@ pub(super) struct Core {
     pub(super) follows: bool,
     /// Set once no further session will come.
     pub(super) over: Option<End>,
+    /// The near end of the present connection.
+    pub(super) local: Option<SocketAddr>,
     /// Why each server could not be reached, last.
     pub(super) attempts: BTreeMap<Server, Loss>,
     /// The servers that every further session tries.
@@ -105,6 +110,7 @@ impl Hub {
             watchers: BTreeMap::new(),
             follows,
             over: None,
+            local: None,
             attempts: BTreeMap::new(),
             servers,
             auth,
@@ -115,6 +121,7 @@ impl Hub {
         Self {
             core: Mutex::new(core),
             places: Semaphore::new(places),
+            total_places: u32::try_from(places).unwrap_or(u32::MAX),
             status: watch::Sender::new(status),
             counters: Counters::default(),
             request_timeout,
@@ -150,6 +157,12 @@ impl Hub {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The places that a request of about so many bytes takes: at most all of them, or it would wait for ever and let
+    /// nobody past.
+    pub(super) fn places_for(&self, len_bytes: usize) -> u32 {
+        limits::places(len_bytes).min(self.total_places)
+    }
+
     /// Does something to the present session and sees to it that the driver looks.
     pub(super) fn with_session<R>(&self, act: impl FnOnce(&mut Core, Instant) -> R) -> R {
         let now = now();
@@ -173,7 +186,7 @@ impl Hub {
         watcher: Option<&Arc<WatchBuffer>>,
     ) -> Result<Ticket, Rejected<Token>> {
         self.with_session(|core, now| {
-            if let Some(end) = core.refuses(pinned) {
+            if let Some(end) = core.refuses(pinned).filter(|_| !planted!("client_session_crossed")) {
                 let error = RequestError { cause: Cause::SessionEnded(end), fate: Fate::NotSent };
                 return Err(Rejected { token, error });
             }
@@ -251,8 +264,9 @@ impl Hub {
         self.with_session(|core, now| {
             if core.epoch == ticket.epoch {
                 core.session.cancel(now, ticket.id);
-                // The answer may be there already, unread, and the watch set.
-                if core.watchers.remove(&ticket.id.watcher()).is_some() {
+                // Its answer may be there, unread, and the watch set.
+                let set = core.watchers.remove(&ticket.id.watcher()).is_some();
+                if set && !planted!("client_watch_left") {
                     core.session.unwatch(now, ticket.id.watcher());
                 }
             }

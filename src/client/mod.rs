@@ -239,6 +239,20 @@ impl Client {
         Ok(())
     }
 
+    /// The server that the session is connected to.
+    #[must_use]
+    pub fn server(&self) -> Option<Server> {
+        let core = self.hub.lock();
+        if core.refuses(self.pinned).is_some() { None } else { core.session.server().cloned() }
+    }
+
+    /// The near end of the present or last connection: the address from which this process reaches ZooKeeper. `None` for
+    /// transports without one, and before the first.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        self.hub.lock().local
+    }
+
     /// Counters, and latencies by operation.
     #[must_use]
     pub fn stats(&self) -> Stats {

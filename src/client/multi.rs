@@ -216,16 +216,17 @@ impl<'a> Create<'a> {
     }
 }
 
-/// Without the data, which is nobody else's business.
+/// Data may be a secret.
 impl fmt::Debug for Step<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let verb = match self {
-            Self::Create(_) => "create",
-            Self::Set { .. } => "set",
-            Self::Delete { .. } => "delete",
-            Self::Check { .. } => "check",
-        };
-        write!(f, "{verb} {:?}", self.path())
+        match self {
+            Self::Create(create) => create.fmt(f),
+            Self::Set { path, data, version } => {
+                write!(f, "Set {{ path: {path:?}, data: <{} bytes>, version: {version} }}", data.len())
+            }
+            Self::Delete { path, version } => write!(f, "Delete {{ path: {path:?}, version: {version} }}"),
+            Self::Check { path, version } => write!(f, "Check {{ path: {path:?}, version: {version} }}"),
+        }
     }
 }
 

@@ -108,6 +108,14 @@ impl<'a, 'p> Call<'a, Delete<'p>> {
     }
 }
 
+/// The data's length only: it may be a secret.
+impl fmt::Debug for Set<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data, version } = self;
+        write!(f, "Set {{ path: {path:?}, data: <{} bytes>, version: {version} }}", data.len())
+    }
+}
+
 /// A value as it is handed out: small ones are copied, so that they do not keep a whole read buffer alive.
 pub(super) fn value(data: Option<Bytes>) -> Bytes {
     match data {
@@ -214,17 +222,6 @@ impl Described for Delete<'_> {
 
     fn decode(&self, answer: Answer<'_>) -> Result<Self::Output, Error> {
         answer.reply().map(|_| ())
-    }
-}
-
-/// Without the data, which is nobody else's business.
-impl fmt::Debug for Set<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Set")
-            .field("path", &self.path)
-            .field("len_bytes", &self.data.len())
-            .field("version", &self.version)
-            .finish()
     }
 }
 

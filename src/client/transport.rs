@@ -118,6 +118,14 @@ impl Connection {
         matches!(self, Self::Custom(_))
     }
 
+    /// The near end, where the transport has one.
+    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+        match self {
+            Self::Tcp(stream) => stream.local_addr().ok(),
+            Self::Custom(_) => None,
+        }
+    }
+
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(_) => Poll::Ready(Ok(())),

@@ -1,7 +1,7 @@
 //! Subtrees: deleting one, and finding out what became of a write whose answer was lost.
 
 use super::{Client, Error, Kind, ReadResult};
-use crate::jute::{ErrorCode, Stat};
+use crate::jute::{ErrorCode, OpCode, Stat};
 use crate::path;
 use crate::session::Fate;
 
@@ -27,7 +27,7 @@ impl Client {
     /// `NoAuth`, `BadArguments` for the root and ZooKeeper's own znodes, `NotEmpty` if others create faster than this
     /// deletes, and what any request may meet.
     pub async fn delete_recursive(&self, path: &str) -> Result<(), Error> {
-        path::validate(path).map_err(Error::new)?;
+        path::validate(path).map_err(|error| Error::new(error).at(OpCode::DELETE, path))?;
         let mut stack = vec![path.to_owned()];
         let mut refills = 0;
         while let Some(next) = stack.last().cloned() {

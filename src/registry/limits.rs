@@ -52,3 +52,19 @@ pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
 
 /// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
 pub const READS_IN_FLIGHT: usize = 4;
+
+/// How long a registration whose handle was dropped goes on trying to remove its leaf. By then every session that could
+/// own it has usually ended, and the leaf with it.
+pub const DROPPED_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long `discover` waits for the first complete set: as long as a request may take.
+pub const DISCOVER_TIMEOUT: Duration = crate::limits::REQUEST_DEADLINE;
+
+/// How long `register` waits for a connection if the address to announce is that of the session's socket.
+pub const ADDRESS_WAIT: Duration = crate::limits::CONNECT_TIMEOUT;
+
+/// The first pause of a view whose read was refused; it doubles up to [`RETRY_MOST`].
+pub const RETRY_FIRST: Duration = Duration::from_millis(100);
+
+/// The longest pause of a view between reads that are refused.
+pub const RETRY_MOST: Duration = Duration::from_secs(10);

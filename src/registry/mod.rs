@@ -1,25 +1,50 @@
-//! Services and their instances on ZooKeeper.
+//! Services and their instances: registered as standing wishes, discovered as live views.
 //!
-//! Everything in this module is pure: bytes, names and decisions. It knows neither a client nor a socket; time is an
-//! argument, chance is a seed, and what to read or write is an output.
+//! Application code names two traits, [`Registration`] and [`Discovery`], and a URL: [`connect`] picks what is behind them,
+//! ZooKeeper, a fixed list or this process's memory.
 //!
-//! [`Instance`] is what is registered and discovered. A [`layout::Layout`] maps it to znodes and back. A
-//! [`reconcile::Standing`] keeps one znode as wished, a [`view::View`] keeps one service's instances as last read, and
-//! [`balance`] picks one of them for a call.
+//! What decides is pure: bytes, names and rules. [`Instance`] is what is registered and discovered. A
+//! [`layout::Layout`] maps it to znodes and back. A [`reconcile::Standing`] keeps one znode as wished, a [`view::View`]
+//! keeps one service's instances as last read, and [`balance`] picks one of them for a call. They know neither a client
+//! nor a socket; time is an argument, chance is a seed, and what to read or write is an output. What acts decides
+//! nothing: [`ZooKeeper`] carries their steps out on the public API of the [`client`](crate::client).
 
 pub mod address;
 pub mod balance;
+mod error;
+mod fixed;
+mod follow;
 mod json;
 pub mod layout;
 pub mod limits;
+mod memory;
 mod model;
 mod read_failure;
 pub mod reconcile;
+mod registered;
 mod rng;
+mod services;
+mod traits;
+mod url;
 pub mod view;
+mod zookeeper;
 
 pub use address::{Address, AddressError};
+pub use error::Error;
+pub use fixed::Fixed;
+pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
 pub use read_failure::ReadFailure;
+pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
+pub use services::{Balance, ServiceChanges, Services};
+pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
+pub use url::UrlError;
+pub use zookeeper::ZooKeeper;
+
+/// What makes the id of an instance that was given none.
+fn entropy() -> [u8; 16] {
+    let (high, low) = (crate::client::seed(), crate::client::seed());
+    (u128::from(high) << 64 | u128::from(low)).to_be_bytes()
+}

@@ -226,6 +226,31 @@ pub struct InstanceBuilder {
     status_reason: Option<String>,
     registered_at_ms: Option<u64>,
     lifetime: Lifetime,
+    carried: Option<Carried>,
+}
+
+/// All of it is given: nothing is left to be settled.
+impl From<Instance> for InstanceBuilder {
+    fn from(instance: Instance) -> Self {
+        let host = Some(instance.address.host().to_owned());
+        Self {
+            service: instance.service,
+            id: Some(instance.id),
+            given: Given { host, port: Some(instance.address.port()) },
+            endpoints: instance.endpoints,
+            rpc: instance.rpc,
+            version: instance.version,
+            metadata: instance.metadata,
+            tags: instance.tags,
+            weight: Some(instance.weight),
+            zone: instance.zone,
+            status: instance.status,
+            status_reason: instance.status_reason,
+            registered_at_ms: instance.registered_at_ms,
+            lifetime: instance.lifetime,
+            carried: instance.carried,
+        }
+    }
 }
 
 impl InstanceBuilder {
@@ -338,6 +363,7 @@ impl InstanceBuilder {
             status_reason: self.status_reason,
             registered_at_ms: self.registered_at_ms,
             lifetime: self.lifetime,
+            carried: self.carried,
             ..Instance::new(self.service, id, address)
         };
         instance.check()?;
@@ -370,6 +396,17 @@ mod tests {
 
     fn address() -> Address {
         Address::new("10.0.0.1", 80).unwrap()
+    }
+
+    #[test]
+    fn an_instance_made_a_builder_again_builds_itself() {
+        let mut instance = Instance::builder("s").id("i").version("2").metadata("k", "v").tag("t").weight(7);
+        instance = instance.zone("z").status(Status::Draining, "why").registered_at_ms(5);
+        let mut instance = instance.build(Address::new("::1", 80).unwrap(), [0; 16]).unwrap();
+        instance.carried = Some(Carried { layout: "plain", payload: Bytes::from_static(b"x") });
+        let builder = InstanceBuilder::from(instance.clone());
+        let (address, _) = super::super::address::settle(builder.given(), |_| None, None).unwrap();
+        assert_eq!(builder.build(address, [1; 16]).unwrap(), instance);
     }
 
     #[test]

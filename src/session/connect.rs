@@ -121,7 +121,7 @@ impl<T> Session<T> {
         }
         match self.servers.attempt_failed(loss) {
             Verdict::GoOn => self.begin_attempt(now),
-            Verdict::PassFailed { all_behind: true } if self.is_lost() && self.last_zxid > 0 => {
+            Verdict::PassFailed { all_behind } if self.is_left_behind(now, all_behind) => {
                 // The whole ensemble is behind this client, for longer than any session lives: it was restored or
                 // wiped, and would close on us for ever.
                 self.end(End::Expired);
@@ -132,6 +132,17 @@ impl<T> Session<T> {
                 self.link = Link::Down { retry_at: Some(now + pause) };
             }
         }
+    }
+
+    /// Whether all servers have closed on the handshake for so long after contact was lost that it is not for want of a
+    /// leader, or because they are starting, which looks the same.
+    fn is_left_behind(&mut self, now: Instant, all_behind: bool) -> bool {
+        if !all_behind || !self.is_lost() || self.last_zxid == 0 {
+            self.behind_since = None;
+            return false;
+        }
+        let since = *self.behind_since.get_or_insert(now);
+        now >= since + self.timeout().max(limits::BEHIND_MIN)
     }
 
     fn is_lost(&self) -> bool {
@@ -242,6 +253,7 @@ impl<T> Session<T> {
             lost: false,
         });
         self.stats.connects += 1;
+        self.behind_since = None;
         let server = attempt.server;
         self.actions.push_back(Action::Event(Event::Connected {
             server: server.clone(),

@@ -132,7 +132,7 @@ pub enum Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum End {
-    /// The server said so, or every server is behind this client beyond 4/3 of the timeout.
+    /// The server said so, or every server has been behind this client for long.
     #[error("expired")]
     Expired,
     /// Credentials were refused.

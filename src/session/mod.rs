@@ -86,6 +86,8 @@ pub struct Session<T> {
     last_zxid: i64,
     /// No deadline of a request lies before this.
     no_deadline_before: Option<Instant>,
+    /// Since when, contact being lost, whole passes have ended in closes before the handshake.
+    behind_since: Option<Instant>,
     /// Set once the caller wants to close: when waiting for the server's word ends.
     closing: Option<Instant>,
     stats: Stats,
@@ -203,6 +205,7 @@ impl<T> Session<T> {
             freed: 0,
             last_id: 0,
             no_deadline_before: None,
+            behind_since: None,
             closing: None,
             stats: Stats::default(),
         };

@@ -9,7 +9,7 @@ use menagerie::jute::{ErrorCode, OpCode, RequestBody};
 use menagerie::session::{End, Fate, Loss, State};
 use tokio::time::{Instant, timeout};
 
-use crate::support::{PASSWORD, SESSION, connected, connected_as, pipe, poll_once, scripted, settle, soon};
+use crate::support::{PASSWORD, SESSION, connected, pipe, poll_once, scripted, settle, soon};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_follows_the_handshake_before_its_answer() {

@@ -6,13 +6,20 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::indexing_slicing,
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod arguments;
+mod cancel;
 mod connecting;
+mod fates;
 mod fencing;
+mod order;
 mod outside;
 mod parents;
+mod secrets;
+mod sessions;
 mod support;
+mod traffic;
+mod watches;
 mod words;

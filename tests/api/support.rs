@@ -11,8 +11,11 @@ use bytes::{Bytes, BytesMut};
 use menagerie::Client;
 use menagerie::client::{Builder, Io, Transport};
 use menagerie::jute::{
-    ConnectRequest, ConnectResponse, Decode, Encode, ErrorCode, EventType, GetDataResponse, KeeperState,
-    OpCode, ReplyHeader, Request, RequestBody, Stat, Ustring, WatcherEvent, Writer, Xid, split_frame,
+    ConnectRequest, ConnectResponse, Create2Response, CreateResponse, Decode, Encode, ErrorCode,
+    ErrorResponse, EventType, ExistsResponse, GetAclResponse, GetAllChildrenNumberResponse,
+    GetChildren2Response, GetDataResponse, GetEphemeralsResponse, KeeperState, MultiResponse, OpCode,
+    OpResult, ReplyBody, ReplyHeader, Request, RequestBody, SetAclResponse, SetDataResponse, Stat,
+    SyncResponse, Ustring, WatcherEvent, WhoAmIResponse, Writer, Xid, split_frame,
 };
 use menagerie::session::Server as Host;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
@@ -48,10 +51,18 @@ pub(crate) struct Server {
 
 /// A transport that leads to a scripted server, through pipes that hold so many bytes.
 pub(crate) fn pipe(len_bytes: usize) -> (Transport, Server) {
+    pipe_through(len_bytes, |near| Box::new(near))
+}
+
+/// The same, with something around the client's end.
+pub(crate) fn pipe_through<W>(len_bytes: usize, wrap: W) -> (Transport, Server)
+where
+    W: Fn(DuplexStream) -> Box<dyn Io> + Send + Sync + 'static,
+{
     let (sender, dials) = mpsc::unbounded_channel();
     let transport = Transport::custom(move |_, _| {
         let (near, far) = duplex(len_bytes);
-        let dialled = sender.send(far).map(|()| Box::new(near) as Box<dyn Io>);
+        let dialled = sender.send(far).map(|()| wrap(near));
         Box::pin(async { dialled.map_err(|_| io::ErrorKind::ConnectionRefused.into()) })
     });
     let server = Server {
@@ -80,10 +91,16 @@ pub(crate) async fn connected() -> (Client, Server) {
     connected_as(|builder| builder).await
 }
 
+/// Does not wait for the verdict on credentials, as `connect` would: the tests give it when they want to.
 pub(crate) async fn connected_as(configure: impl FnOnce(Builder) -> Builder) -> (Client, Server) {
     let (builder, mut server) = scripted();
-    let (client, _) = tokio::join!(configure(builder).connect(), server.accept());
-    (client.expect("the server accepts"), server)
+    let client = configure(builder).connect_lazy().expect("a runtime");
+    server.accept().await;
+    let seen = client.status();
+    if seen.session_id.is_none() {
+        timeout(PATIENCE, client.status_change(&seen)).await.expect("the server accepts");
+    }
+    (client, server)
 }
 
 impl Server {
@@ -92,7 +109,7 @@ impl Server {
         self.stream = Some(timeout(PATIENCE, self.dials.recv()).await.expect("a dial").expect("a client"));
         self.input.clear();
         self.unanswered.clear();
-        let payload = self.payload().await.expect("a handshake");
+        let payload = timeout(PATIENCE, self.payload()).await.expect("a handshake").expect("a handshake");
         ConnectRequest::decode_exact(payload).expect("a ConnectRequest")
     }
 
@@ -127,6 +144,10 @@ impl Server {
 
     /// The next request, pings answered and left out; `None` once the client has closed the connection.
     pub(crate) async fn next(&mut self) -> Option<Request> {
+        timeout(PATIENCE, self.next_request()).await.expect("the client asks or hangs up")
+    }
+
+    async fn next_request(&mut self) -> Option<Request> {
         loop {
             let request = Request::decode(self.payload().await?).expect("the client writes whole requests");
             match request.header.xid {
@@ -213,11 +234,6 @@ impl Server {
         self.stream = None;
     }
 
-    /// How many requests were read and not answered.
-    pub(crate) fn unanswered(&self) -> usize {
-        self.unanswered.len()
-    }
-
     /// Writes these bytes, in one piece.
     pub(crate) async fn send(&mut self, bytes: &[u8]) {
         let stream = self.stream.as_mut().expect("a connection");
@@ -231,7 +247,7 @@ impl Server {
                 return Some(payload);
             }
             let stream = self.stream.as_mut().expect("a connection");
-            match timeout(PATIENCE, stream.read_buf(&mut self.input)).await.expect("the client writes") {
+            match stream.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return None,
                 Ok(_) => {}
             }
@@ -303,4 +319,77 @@ pub(crate) async fn soon<F: Future>(future: F) -> F::Output {
 /// Lets everything that is on its way arrive.
 pub(crate) async fn settle() {
     tokio::time::sleep(MOMENT).await;
+}
+
+impl Server {
+    /// Reads one request, if there is one, and answers it: with the first of these codes if it can be refused so, or as a
+    /// server would on which every znode is there and no child. False if nothing was asked.
+    pub(crate) async fn answer(&mut self, refusals: &mut Vec<ErrorCode>) -> bool {
+        let Ok(Some(request)) = timeout(MOMENT, self.next()).await else { return false };
+        if request.header.op == OpCode::AUTH {
+            self.answer_auth(ErrorCode::OK).await;
+        } else if path_of(&request.body).starts_with("/a") && !refusals.is_empty() {
+            let code = refusals.remove(0);
+            self.refuse(code).await;
+        } else {
+            self.reply(&success(&request.body)).await;
+        }
+        true
+    }
+
+    /// Reads so many reads of data and answers them in one piece.
+    pub(crate) async fn answer_batch(&mut self, count: u32) {
+        let body = GetDataResponse { data: Some(Bytes::from_static(b"v")), stat: stat() };
+        for _ in 0..count {
+            self.expect(OpCode::GET_DATA, "/a").await;
+        }
+        let zxid = self.zxid;
+        let answers = self.unanswered.drain(..).map(|(xid, _)| answer(xid, zxid, ErrorCode::OK, &body));
+        let batch: Vec<u8> = answers.flatten().collect();
+        self.send(&batch).await;
+    }
+
+    /// Waits for a dial; `None` if the client has gone without one.
+    pub(crate) async fn hear_anything(&mut self) -> Option<()> {
+        let mut stream = self.dials.recv().await?;
+        let mut byte = [0];
+        matches!(stream.read(&mut byte).await, Ok(1)).then_some(())
+    }
+}
+
+/// What a server answers on which all is well.
+fn success(asked: &RequestBody) -> ReplyBody {
+    let path = Ustring::from(path_of(asked));
+    let stat = stat();
+    match asked {
+        RequestBody::Create(_) => ReplyBody::Create(CreateResponse { path }),
+        RequestBody::Create2(_) | RequestBody::CreateContainer(_) | RequestBody::CreateTtl(_) => {
+            ReplyBody::Create2(Create2Response { path, stat })
+        }
+        RequestBody::Exists(_) => ReplyBody::Exists(ExistsResponse { stat }),
+        RequestBody::GetData(_) | RequestBody::Reconfig(_) => {
+            ReplyBody::GetData(GetDataResponse { data: None, stat })
+        }
+        RequestBody::SetData(_) => ReplyBody::SetData(SetDataResponse { stat }),
+        RequestBody::GetAcl(_) => ReplyBody::GetAcl(GetAclResponse { acl: None, stat }),
+        RequestBody::SetAcl(_) => ReplyBody::SetAcl(SetAclResponse { stat }),
+        RequestBody::GetChildren2(_) => {
+            ReplyBody::GetChildren2(GetChildren2Response { children: None, stat })
+        }
+        RequestBody::Sync(_) => ReplyBody::Sync(SyncResponse { path }),
+        RequestBody::Multi(multi) => {
+            ReplyBody::Multi(MultiResponse::new(multi.ops.iter().map(|_| OpResult::Check)))
+        }
+        RequestBody::MultiRead(multi) => {
+            let read = OpResult::GetData(GetDataResponse { data: None, stat });
+            ReplyBody::MultiRead(MultiResponse::new(multi.ops.iter().map(|_| read.clone())))
+        }
+        RequestBody::GetEphemerals(_) => ReplyBody::GetEphemerals(GetEphemeralsResponse::default()),
+        RequestBody::GetAllChildrenNumber(_) => {
+            ReplyBody::GetAllChildrenNumber(GetAllChildrenNumberResponse { total_number: 1 })
+        }
+        RequestBody::AddWatch(_) => ReplyBody::AddWatch(ErrorResponse { err: ErrorCode::OK }),
+        RequestBody::Empty => ReplyBody::WhoAmI(WhoAmIResponse { client_info: None }),
+        _ => ReplyBody::Empty,
+    }
 }

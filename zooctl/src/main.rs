@@ -1,6 +1,7 @@
 //! The Menagerie command-line tool for ZooKeeper.
 
 mod decode;
+mod demo;
 mod frame_text;
 mod json;
 
@@ -20,11 +21,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Decode(decode::Decode),
+    Demo(demo::Demo),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Decode(decode) => decode.run(),
+        Command::Demo(demo) => demo.run(),
     };
     result.unwrap_or_else(|error| {
         // Nobody is left to tell when stderr is closed too.

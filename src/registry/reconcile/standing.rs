@@ -179,6 +179,7 @@ impl Standing {
                 self.remember(old);
                 self.write_at = Some(now + self.rng.span(RECREATE_JITTER));
                 self.settled = false;
+                self.state = State::Pending;
             }
             None => {}
         }
@@ -251,6 +252,9 @@ impl Standing {
                 };
             }
             Step::WatchAndWait(conflict) => self.state = State::Conflict(*conflict),
+            Step::Wait(_) if self.want == Want::Present && self.observed == Observed::Absent => {
+                self.state = State::Pending;
+            }
             _ if step.is_write() => self.state = State::Pending,
             _ => {}
         }

@@ -45,7 +45,7 @@ pub struct Updated {
 
 impl Set {
     /// `entries` in the order of their leaves, each leaf once.
-    pub(super) fn from_sorted(entries: Vec<Entry>) -> Self {
+    pub(in crate::registry) fn from_sorted(entries: Vec<Entry>) -> Self {
         Self { entries }
     }
 

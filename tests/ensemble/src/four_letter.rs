@@ -9,16 +9,17 @@ use std::{
 };
 
 const CONNECT: Duration = Duration::from_secs(2);
-const ANSWER: Duration = Duration::from_secs(5);
+/// How long a server may think before it answers.
+pub(crate) const ANSWER: Duration = Duration::from_secs(5);
 /// A reply is cut off here, in bytes.
 const LONGEST: u64 = 64 << 20;
 
-/// Asks the server at `address`, and returns everything it says until it closes.
-pub(crate) fn ask(address: SocketAddr, word: &str) -> Result<String> {
+/// Asks the server at `address`, and returns everything it says until it closes; no silence may be longer than `silence`.
+pub(crate) fn ask(address: SocketAddr, word: &str, silence: Duration) -> Result<String> {
     let asked = || {
         let mut stream = TcpStream::connect_timeout(&address, CONNECT)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        stream.set_write_timeout(Some(ANSWER))?;
+        stream.set_read_timeout(Some(silence))?;
+        stream.set_write_timeout(Some(silence))?;
         stream.write_all(word.as_bytes())?;
         let mut reply = Vec::new();
         stream.take(LONGEST).read_to_end(&mut reply)?;

@@ -20,6 +20,8 @@ use std::{
 };
 
 const MAIN: &str = "org.apache.zookeeper.server.quorum.QuorumPeerMain";
+/// How long an answer may take of a server that starts, before it is asked anew.
+const BEGINNING: Duration = Duration::from_millis(500);
 /// Lines of the log that an error or a failed test shows.
 const TAIL: usize = 60;
 
@@ -164,7 +166,9 @@ impl Node {
             if !self.is_running() {
                 return Ok(Err(Error::new(format!("node {} does not run", self.id))));
             }
-            match self.srvr() {
+            // A server that has only just begun to listen may lose a word for ever: ask again soon.
+            let asked = four_letter::ask(self.client_addr(), "srvr", BEGINNING);
+            match asked.and_then(|reply| Srvr::parse(&reply)) {
                 Ok(srvr) if wanted(srvr.role) => Ok(Ok(srvr.role)),
                 Ok(srvr) => Err(format!("it is {:?}", srvr.role)),
                 Err(why) => Err(why.to_string()),
@@ -258,7 +262,7 @@ impl Node {
     /// # Errors
     /// When nobody accepts within 2 s, or the reply stops for 5 s.
     pub fn four_letter_word(&self, word: &str) -> Result<String> {
-        four_letter::ask(self.client_addr(), word)
+        four_letter::ask(self.client_addr(), word, four_letter::ANSWER)
     }
 
     /// `srvr`: release, zxid, role, counters.

@@ -4,15 +4,17 @@ use crate::support::{At, BUDGET, on_every_version};
 use menagerie::Client;
 use menagerie::client::Settled;
 use menagerie::jute::OpCode;
-use menagerie::session::Fate;
+use menagerie::session::{Cause, Fate, Loss};
 use menagerie_ensemble::proxy::{Direction, Proxy};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// Waits until so many requests of this kind came through the proxy.
 async fn passed(proxy: &Proxy, op: OpCode, frames: u64) {
     let enough = || proxy.counts().frames(op.0) >= frames;
     let all = async {
         while !enough() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
     tokio::time::timeout(BUDGET, all).await.unwrap();
@@ -126,5 +128,68 @@ fn what_no_byte_left_of_was_not_sent_and_is_not_there() {
         assert!(unsent > 0 && fates[..unsent].iter().all(|fate| *fate == Fate::Unknown), "{fates:?}");
         assert!(fates[unsent..].iter().all(|fate| *fate == Fate::NotSent), "{fates:?}");
         assert!((unsent..60).all(|number| !there(number)) && tree.contains_key("/awaited"));
+    });
+}
+
+#[test]
+fn a_pipeline_that_is_cut_is_done_up_to_one_place() {
+    on_every_version("/fates-pipeline", async |at| {
+        const REQUESTS: usize = 9_000;
+        let proxy = Proxy::start(at.node.client_addr()).unwrap();
+        let zk = through(&proxy, &at).await;
+        proxy.reset_counts();
+        let sent: Vec<_> = (0..REQUESTS).map(|number| zk.create(format!("/{number:04}")).send()).collect();
+        proxy.wait_counts(BUDGET, |counts| counts.replies >= 500).unwrap();
+        proxy.cut();
+        let mut fates = Vec::new();
+        for each in sent {
+            fates.push(each.await.map_or_else(|error| error.fate(), |_| Fate::Applied));
+        }
+        // A later request, so that the old connection is fenced off and what is there is there for good.
+        zk.sync("/").await.unwrap();
+        let tree = at.tree();
+        let there = (0..REQUESTS).take_while(|number| tree.contains_key(&format!("/{number:04}"))).count();
+        let count = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
+        let (applied, unknown) = (count(Fate::Applied), count(Fate::Unknown));
+        println!("{applied} applied, {unknown} unknown, {} not sent, {there} there", count(Fate::NotSent));
+        assert_eq!(tree.len() - 1, there, "what was done is a beginning of what was sent");
+        assert!(fates.is_sorted_by_key(|fate| match fate {
+            Fate::Applied => 0,
+            Fate::Unknown => 1,
+            Fate::NotSent => 2,
+            Fate::Refused => 3,
+        }));
+        assert!(500 <= applied && applied <= there && there <= applied + unknown && unknown > 0);
+        assert_eq!(count(Fate::Refused), 0);
+    });
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_left_in_time_and_the_session_lives_on() {
+    on_every_version("/fates-silence", async |at| {
+        let proxies =
+            [Proxy::start(at.node.client_addr()).unwrap(), Proxy::start(at.node.client_addr()).unwrap()];
+        let connect = format!("{},{}", proxies[0].addr(), proxies[1].addr());
+        let timeout = Duration::from_secs(6);
+        let zk = Client::builder(&connect).unwrap().chroot(at.root()).session_timeout(timeout);
+        let zk = zk.connect().await.unwrap();
+        zk.ensure_chroot().await.unwrap();
+        zk.create("/e").ephemeral().await.unwrap();
+        let before = zk.status();
+        let in_use = proxies.iter().find(|proxy| proxy.open_connections() > 0).unwrap();
+        in_use.hold(Direction::ToClient);
+        let since = Instant::now();
+        let write = zk.create("/lost").send();
+        let read = zk.get("/e");
+        let (read, write) = (read.await, write.await);
+        let took = since.elapsed();
+        // Two thirds of the timeout after the last word, and then another way; long before the session's end.
+        assert!((timeout / 2..timeout).contains(&took), "{took:?}");
+        read.unwrap();
+        let lost = write.unwrap_err();
+        assert_eq!((lost.cause(), lost.fate()), (Some(Cause::ConnectionLost(Loss::Silence)), Fate::Unknown));
+        let after = zk.status();
+        assert_eq!((after.session_id, after.epoch, after.disconnects), (before.session_id, 1, 1));
+        assert_eq!(at.tree()["/e"].ephemeral_owner, before.session_id.unwrap());
     });
 }

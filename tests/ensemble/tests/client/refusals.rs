@@ -226,13 +226,7 @@ fn idle_seconds() -> u64 {
 fn looking_for_servers_takes_no_processor_to_speak_of() {
     const ROLE: &str = "MENAGERIE_TEST_LOOKS_FOR";
     if let Ok(connect) = env::var(ROLE) {
-        run(async {
-            let zk = Client::connect_lazy(&connect).unwrap();
-            println!("\nlooking");
-            let error = zk.get("/").timeout(Duration::from_secs(idle_seconds())).await.unwrap_err();
-            println!("\nticks {} {} {}", ticks(), error.fate() == Fate::NotSent, zk.stats().session.dials);
-        });
-        return;
+        look_for(&connect);
     }
     let peers = [Impostor::closing(), Impostor::http()];
     let connect = format!("127.0.0.1:1,{},{}", peers[0].address, peers[1].address);
@@ -257,6 +251,16 @@ fn looking_for_servers_takes_no_processor_to_speak_of() {
     assert!(output.status.success() && waited == "true" && dials >= at_peers, "{line}");
     // A pass dials each server once, and there are few passes: the pause doubles up to a third of the session timeout.
     assert!((2..=2 * 25).contains(&at_peers), "{at_peers} dials");
+}
+
+/// Looks for servers until a request has waited long enough, and ends the process.
+fn look_for(connect: &str) -> ! {
+    run(async {
+        let zk = Client::connect_lazy(connect).unwrap();
+        let error = zk.get("/").timeout(Duration::from_secs(idle_seconds())).await.unwrap_err();
+        println!("\nticks {} {} {}", ticks(), error.fate() == Fate::NotSent, zk.stats().session.dials);
+    });
+    std::process::exit(0)
 }
 
 /// Time of processor that this process has taken, in ticks of 10 ms (`proc_pid_stat`, fields 14 and 15).

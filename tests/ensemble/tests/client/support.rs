@@ -3,13 +3,7 @@
 use menagerie::{Client, client::Builder};
 use menagerie_ensemble::{Ensemble, Kazoo, Node, Version, Znode};
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    fs,
-    future::Future,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fs, future::Future, sync::OnceLock, time::Duration};
 
 /// How long anything may take that is to happen at all.
 pub(crate) const BUDGET: Duration = Duration::from_secs(60);
@@ -84,12 +78,6 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
         Ok(value) => value,
         Err(_) => panic!("no {what} within {BUDGET:?}"),
     }
-}
-
-/// Held by a test that runs an ensemble of its own: one at a time is enough for a small machine.
-pub(crate) fn heavy() -> MutexGuard<'static, ()> {
-    static HEAVY: Mutex<()> = Mutex::new(());
-    HEAVY.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Prints one line of figures, and keeps it in `target/figures/NAME.json`.

@@ -6,7 +6,7 @@ use menagerie::{
     client::{Changed, WatchEvent, Watcher},
     jute::{EventType, OpCode},
 };
-use menagerie_ensemble::proxy::{Counts, Proxy};
+use menagerie_ensemble::proxy::{Counts, Direction, Proxy};
 use std::{future::Future, task::Poll, time::Duration};
 
 /// Watches of each kind.
@@ -214,5 +214,32 @@ fn a_watch_is_armed_again_after_each_of_many_cuts() {
         }
         other.set("/a", "x").await.unwrap();
         assert!(is_change_of(&changed.await, "/a"));
+    });
+}
+
+#[test]
+fn a_cut_between_two_batches_loses_no_watch() {
+    on_every_version("/watches-batches", async |at| {
+        let (proxy, zk, other) = pair(&at).await;
+        let once: Vec<_> = (0..WATCHES).map(|number| path(&at, "once", number)).collect();
+        write_all(&other, &once, None).await;
+        let changed = watch_once(&zk, &once).await;
+        proxy.refuse().unwrap();
+        write_all(&other, &every_other(&once, 0), Some("while apart")).await;
+        proxy.reset_counts();
+        proxy.delay(Direction::ToServer, Duration::from_millis(50));
+        proxy.accept().unwrap();
+        // The first batch is answered, and the answer tells a newer zxid; the last has not gone through.
+        let counts = proxy.wait_counts(BUDGET, |counts| counts.replies > 0).unwrap();
+        assert!(counts.frames(OpCode::SET_WATCHES.0) < 4, "{counts:?}");
+        proxy.cut();
+        proxy.delay(Direction::ToServer, Duration::ZERO);
+        zk.sync("/").await.unwrap();
+        write_all(&other, &every_other(&once, 1), Some("afterwards")).await;
+        for (path, changed) in once.iter().zip(changed) {
+            let event = tokio::time::timeout(Duration::from_secs(10), changed).await;
+            assert!(is_change_of(&event.unwrap(), path), "{path}");
+        }
+        assert_eq!((zk.status().disconnects, zk.status().epoch), (2, 1));
     });
 }

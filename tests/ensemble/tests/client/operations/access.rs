@@ -1,6 +1,6 @@
 //! Who may do what: ACLs, credentials, and the operations that tell of the session and the server.
 
-use crate::support::{BUDGET, heavy, on_every_version, run, within};
+use crate::support::{BUDGET, on_every_version, run, within};
 use menagerie::Client;
 use menagerie::client::{CONFIG_NODE, WatchEvent};
 use menagerie::jute::{Acl, ErrorCode, EventType, Perms};
@@ -122,7 +122,6 @@ fn what_a_server_cannot_do_is_refused_once_and_keeps_the_connection() {
 
 #[test]
 fn the_configuration_is_read_watched_and_changed() {
-    let _alone = heavy();
     for version in Version::ALL {
         let builder = Ensemble::builder(version).nodes(3).super_user();
         let ensemble =

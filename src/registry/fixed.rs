@@ -1,0 +1,131 @@
+//! A registry that is a list: for configuration files, and for networks without a registry.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::warn;
+
+use super::address::{Address, settle};
+use super::registered::{Control, Registered, RegistrationState, RegistrationStatus};
+use super::services::{Seen, Services, Source};
+use super::traits::{BoxFuture, Discovery, Registration, Registry};
+use super::view::{Entry, Set};
+use super::{Error, Instance, InstanceBuilder, Lifetime, entropy};
+
+/// A fixed list of addresses by service.
+///
+/// Its instances are persistent: nobody removes one that died, so one whose calls fail is a suspect. Registering writes
+/// nothing: an instance whose address is listed is registered already, and any other stays
+/// [`Pending`](RegistrationState::Pending), with a warning in the log.
+#[derive(Debug)]
+pub struct Fixed {
+    services: BTreeMap<String, Arc<Set>>,
+}
+
+impl Fixed {
+    /// The registry that knows these addresses. An address that a service lists twice counts once.
+    #[must_use]
+    pub fn new(services: BTreeMap<String, Vec<Address>>) -> Self {
+        let set = |service: &str, addresses: Vec<Address>| {
+            let entry = |address: Address| {
+                let leaf: Arc<str> = address.to_string().into();
+                let mut instance = Instance::new(service, &*leaf, address);
+                instance.lifetime = Lifetime::Persistent;
+                (leaf.clone(), Entry { leaf, instance: Arc::new(instance) })
+            };
+            let entries: BTreeMap<_, _> = addresses.into_iter().map(entry).collect();
+            Arc::new(Set::from_sorted(entries.into_values().collect()))
+        };
+        let services = services.into_iter().map(|(service, addresses)| {
+            let set = set(&service, addresses);
+            (service, set)
+        });
+        Self { services: services.collect() }
+    }
+
+    fn list(&self, service: &str) -> Arc<Set> {
+        self.services.get(service).cloned().unwrap_or_default()
+    }
+}
+
+/// Nothing changes a fixed list.
+struct Listed {
+    status: watch::Sender<RegistrationStatus>,
+}
+
+impl Control for Listed {
+    fn update(&self, _: &Arc<Instance>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn withdraw(&self) {
+        self.status.send_modify(|status| status.state = RegistrationState::Withdrawn);
+    }
+}
+
+impl Registration for Fixed {
+    fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>> {
+        Box::pin(async move {
+            let (address, _) = settle(instance.given(), |name| std::env::var(name).ok(), None)?;
+            let instance = Arc::new(instance.build(address, entropy())?);
+            let listed = self.list(&instance.service).iter().any(|other| other.address == instance.address);
+            if !listed {
+                warn!(service = %instance.service, address = %instance.address, "not in the fixed list of instances");
+            }
+            let state = if listed { RegistrationState::Registered } else { RegistrationState::Pending };
+            let (status, receiver) =
+                watch::channel(RegistrationStatus { state, ..RegistrationStatus::PENDING });
+            Ok(Registered::new(Box::new(Listed { status }), instance, receiver))
+        })
+    }
+}
+
+impl Discovery for Fixed {
+    fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
+        let (sender, seen) = watch::channel(Seen { set: Some(self.list(service)), ..Seen::default() });
+        let services = Services::new(service, seen, Source::Fixed { _sender: sender });
+        Box::pin(async move { Ok(services) })
+    }
+}
+
+impl Registry for Fixed {
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::registry::{Balance, connect};
+
+    #[tokio::test]
+    async fn a_list_is_discovered_and_its_dead_are_passed_over() {
+        let registry = connect("static:time=h:2,h:1,h:2;other=h:3").await.unwrap();
+        let services = registry.discover("time").await.unwrap().balanced(Balance::RoundRobin);
+        let first = services.changes().next().await.unwrap();
+        assert_eq!((first.added.len(), services.snapshot().len()), (2, 2));
+        let dead = services.pick().unwrap();
+        services.report_failure(&dead);
+        let picks: Vec<_> = (0..4).map(|_| services.pick().unwrap()).collect();
+        assert!(picks.iter().all(|pick| pick != &dead && pick.lifetime == Lifetime::Persistent));
+        services.report_success(&dead);
+        let picks: Vec<_> = (0..4).map(|_| services.pick().unwrap()).collect();
+        assert_eq!(picks.iter().filter(|pick| **pick == dead).count(), 2);
+        assert!(registry.discover("unknown").await.unwrap().pick().is_none());
+    }
+
+    #[tokio::test]
+    async fn registering_looks_whether_the_address_is_listed() {
+        let registry = connect("static:time=h:1").await.unwrap();
+        let listed = registry.register(Instance::builder("time").host("h").port(1)).await.unwrap();
+        assert_eq!(listed.state(), RegistrationState::Registered);
+        listed.deregister().await.unwrap();
+        let other = registry.register(Instance::builder("time").host("h").port(2)).await.unwrap();
+        assert_eq!(other.state(), RegistrationState::Pending);
+        let wildcard = registry.register(Instance::builder("time").host("0.0.0.0").port(2)).await;
+        assert!(matches!(wildcard, Err(Error::Address(_))));
+        registry.close().await.unwrap();
+    }
+}

@@ -1,0 +1,104 @@
+//! The two traits that application code names, and the one function that picks what is behind them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::fixed::Fixed;
+use super::memory::Memory;
+use super::registered::Registered;
+use super::services::Services;
+use super::url::RegistryUrl;
+use super::zookeeper::ZooKeeper;
+use super::{Error, InstanceBuilder};
+
+/// A future on the heap, so that the traits can be objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Makes instances known.
+pub trait Registration: fmt::Debug + Send + Sync {
+    /// Wishes the instance to be registered until the handle is dropped. The future is ready when the wish stands: its
+    /// address is settled (see [`settle`](super::address::settle)) and nothing speaks against it.
+    /// [`Registered::registered`] waits until it is fulfilled. For an [`Instance`](super::Instance) that is complete
+    /// already, pass `instance.into()`.
+    ///
+    /// Dropping the future before it is ready registers nothing.
+    ///
+    /// # Errors
+    /// [`Error`] if the instance has no address, is incomplete, has no place in the layout, or is registered here
+    /// already.
+    fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>>;
+}
+
+/// Finds instances.
+pub trait Discovery: fmt::Debug + Send + Sync {
+    /// A live view of a service. The future is ready with the first complete set, even if that is empty.
+    ///
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if the name is none; [`Error::NotRead`] if nothing was read within
+    /// [`DISCOVER_TIMEOUT`](super::limits::DISCOVER_TIMEOUT).
+    fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>>;
+}
+
+/// Both at once.
+pub trait Registry: Registration + Discovery {
+    /// Ends the registry: what was registered through it and ends with its session is gone when the future is ready.
+    ///
+    /// Dropping the future does not take it back.
+    ///
+    /// # Errors
+    /// [`Error::Client`] without ZooKeeper's word: registrations may live until the session times out.
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// Opens the registry that a URL names, so that application code names none:
+///
+/// | URL | registry |
+/// |---|---|
+/// | `zk://[user:password@]host1,host2[/chroot][?options]` | ZooKeeper |
+/// | `static:time=10.0.0.1:80,10.0.0.2:80;users=10.0.0.3:80` | a fixed list |
+/// | `memory:` or `memory:name` | in this process |
+///
+/// Options of `zk:` are `layout` (`go-micro`, the default, or `plain`), `root` (the layout's directory), `keep_persistent`
+/// (`true` leaves persistent registrations of the same instance alone), `watches` (`one-shot` for servers in front of which
+/// something does not know recursive watches), and those of the client: `session_timeout`, `connect_timeout`.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), menagerie::registry::Error> {
+/// use menagerie::registry::{self, Instance};
+///
+/// let registry = registry::connect("memory:").await?;
+/// let builder = Instance::builder("time").host("10.0.0.1").port(8080);
+/// let registered = registry.register(builder).await?;
+/// let services = registry.discover("time").await?;
+/// let instance = services.pick().expect("it was just registered");
+/// assert_eq!(instance.address.to_string(), "10.0.0.1:8080");
+/// registered.deregister().await?;
+/// assert!(services.snapshot().is_empty());
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Dropping the future gives up and leaves nothing behind.
+///
+/// # Errors
+/// [`Error::Url`] if the URL is not one; [`Error::Client`] if there is no session within the connect timeout.
+pub async fn connect(url: &str) -> Result<Arc<dyn Registry>, Error> {
+    Ok(match RegistryUrl::parse(url)? {
+        RegistryUrl::ZooKeeper(options) => {
+            let client = crate::Client::connect(&options.client_url).await?;
+            Arc::new(ZooKeeper::with_options(
+                client,
+                options.layout,
+                options.keep_persistent,
+                options.one_shot,
+            ))
+        }
+        RegistryUrl::Static(services) => Arc::new(Fixed::new(services)),
+        RegistryUrl::Memory(name) => Arc::new(Memory::named(&name)),
+    })
+}

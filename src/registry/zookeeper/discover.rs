@@ -1,0 +1,339 @@
+//! The task that keeps one view: it hands facts to [`View`] and does the reads it asks for.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::watch;
+use tokio::time::Sleep;
+use tracing::{debug, warn};
+
+use super::requests::{Pending, leaf_stat, read_failure};
+use super::session::{Connected, Fact, Sessions, now};
+use super::watching::{Heard, Watches};
+use crate::Client;
+use crate::client::{Changed, Children, Error, ReadResult};
+use crate::jute::ErrorCode;
+use crate::registry::ReadFailure;
+use crate::registry::layout::{Layout, LayoutError};
+use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
+use crate::registry::services::Seen;
+use crate::registry::view::{Item, Read, ReadId, View};
+
+/// Keeps one view until the client ends, or it is aborted because nobody has a handle on the view any more.
+pub(super) struct Follower {
+    view: View,
+    sessions: Sessions,
+    /// A handle pinned to the connected session.
+    session: Option<Client>,
+    watches: Option<Watches>,
+    one_shot: bool,
+    reads: Vec<Pending<Answer>>,
+    retry: Option<Pin<Box<Sleep>>>,
+    /// Why the watch could not be set, until it is.
+    not_watched: Option<ReadFailure>,
+    /// Failed reads in a row.
+    failures: u32,
+    seen: watch::Sender<Seen>,
+}
+
+/// What came of a read, and the watches it set.
+struct Answer {
+    outcome: ReadOutcome,
+    watches: Vec<(String, Changed)>,
+}
+
+enum ReadOutcome {
+    Children(ReadId, Result<Children, ReadFailure>),
+    Data(ReadId, Result<(Vec<Item>, usize), ReadFailure>),
+}
+
+/// Why the follower was woken.
+enum Woken {
+    Session(Fact),
+    Heard(Heard),
+    Read(Answer),
+    Retry,
+}
+
+impl Follower {
+    pub(super) fn new(
+        client: &Client,
+        layout: &Arc<dyn Layout>,
+        service: &str,
+        one_shot: bool,
+        seen: watch::Sender<Seen>,
+    ) -> Result<Self, LayoutError> {
+        Ok(Self {
+            view: View::new(Arc::clone(layout), service)?,
+            sessions: Sessions::of(client),
+            session: None,
+            watches: None,
+            one_shot,
+            reads: Vec::new(),
+            retry: None,
+            not_watched: None,
+            failures: 0,
+            seen,
+        })
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
+                Woken::Session(Fact::Ended(end)) => {
+                    debug!(%end, dir = self.view.dir(), "the view ends with its client");
+                    self.view.on_disconnected(now());
+                    return self.publish();
+                }
+                Woken::Session(Fact::Connected(connected)) => self.connected(connected),
+                Woken::Session(Fact::Disconnected) => self.disconnected(),
+                Woken::Heard(heard) => self.heard(heard),
+                Woken::Read(answer) => self.answered(answer),
+                Woken::Retry => self.again(),
+            }
+            self.act();
+            self.publish();
+        }
+    }
+
+    /// What the session is comes first, then events, then answers: an event is known before the answer to any read that
+    /// the server did after it.
+    fn poll_woken(&mut self, cx: &mut Context<'_>) -> Poll<Woken> {
+        if let Poll::Ready(fact) = self.sessions.poll_fact(cx) {
+            return Poll::Ready(Woken::Session(fact));
+        }
+        if let Some(watches) = &mut self.watches {
+            if let Poll::Ready(heard) = watches.poll_heard(cx) {
+                return Poll::Ready(Woken::Heard(heard));
+            }
+        }
+        for at in 0..self.reads.len() {
+            let answer = self.reads.get_mut(at).map(|read| read.as_mut().poll(cx));
+            if let Some(Poll::Ready(answer)) = answer {
+                drop(self.reads.swap_remove(at));
+                return Poll::Ready(Woken::Read(answer));
+            }
+        }
+        match &mut self.retry {
+            Some(retry) => retry.as_mut().poll(cx).map(|()| Woken::Retry),
+            None => Poll::Pending,
+        }
+    }
+
+    fn disconnected(&mut self) {
+        if self.session.take().is_some() {
+            self.reads.clear();
+            self.retry = None;
+        }
+        self.view.on_disconnected(now());
+        if planted!("registry_view_emptied") {
+            self.seen.send_modify(|seen| seen.set = Some(Arc::default()));
+        }
+    }
+
+    fn connected(&mut self, connected: Connected) {
+        self.disconnected();
+        self.failures = 0;
+        let client = connected.client;
+        if connected.is_new || self.watches.is_none() {
+            let dir = self.view.dir().to_owned();
+            self.watches = Some(Watches::set(client.clone(), dir, self.one_shot));
+        } else if !matches!(self.watches, Some(Watches::Setting(_))) {
+            // The session takes its watches along; what was missed meanwhile is read.
+            self.view.on_connected();
+        }
+        self.session = Some(client);
+    }
+
+    fn heard(&mut self, heard: Heard) {
+        self.not_watched = None;
+        match heard {
+            Heard::Set if self.session.is_some() => self.view.on_connected(),
+            // Set on a connection that has gone since: the next one begins with a reading of everything.
+            Heard::Set => {}
+            Heard::NotSet(error) => {
+                warn!(%error, dir = self.view.dir(), "the service cannot be watched");
+                self.watches = None;
+                self.not_watched = Some(read_failure(&error));
+                self.pause();
+            }
+            Heard::Event(path, event_type) => self.view.on_event(&path, event_type),
+            Heard::Gap => self.view.on_gap(),
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) {
+        if let Some(watches) = self.watches.as_mut().and_then(Watches::one_shots) {
+            for (path, changed) in answer.watches {
+                watches.keep(path, changed);
+            }
+        }
+        match answer.outcome {
+            ReadOutcome::Children(id, names) => {
+                self.view.on_children(id, names.as_ref().map(Children::iter).map_err(|failure| *failure));
+            }
+            ReadOutcome::Data(id, reply) => self.view.on_data(id, reply),
+        }
+        if self.view.is_paused() {
+            self.pause();
+        } else {
+            self.failures = 0;
+        }
+    }
+
+    /// Waits before what failed is tried again, longer each time.
+    fn pause(&mut self) {
+        if self.retry.is_none() {
+            let span = RETRY_FIRST.saturating_mul(1 << self.failures.min(16)).min(RETRY_MOST);
+            self.failures += 1;
+            self.retry = Some(Box::pin(tokio::time::sleep(span)));
+        }
+    }
+
+    fn again(&mut self) {
+        self.retry = None;
+        match &self.session {
+            Some(client) if self.watches.is_none() => {
+                let dir = self.view.dir().to_owned();
+                self.watches = Some(Watches::set(client.clone(), dir, self.one_shot));
+            }
+            _ => self.view.retry(),
+        }
+    }
+
+    /// Begins all reads that the view wants.
+    fn act(&mut self) {
+        let Some(client) = &self.session else { return };
+        let watching = self.watches.as_mut().and_then(Watches::one_shots).is_some();
+        while let Some(read) = self.view.next_read() {
+            let client = client.clone();
+            self.reads.push(match (read, watching) {
+                (Read::Children { id, path }, false) => Box::pin(list(client, id, path)),
+                (Read::Children { id, path }, true) => Box::pin(list_watched(client, id, path)),
+                (Read::Data { id, paths }, false) => Box::pin(read_all(client, id, paths)),
+                (Read::Data { id, paths }, true) => Box::pin(read_each_watched(client, id, paths)),
+            });
+        }
+    }
+
+    fn publish(&mut self) {
+        let changed = self.view.poll_change().is_some();
+        let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
+        let invalid: Vec<_> = self.view.invalid().collect();
+        let view = &self.view;
+        self.seen.send_if_modified(|seen| {
+            let same =
+                seen.stale_since == stale_since && seen.failure == failure && seen.invalid[..] == invalid;
+            if changed {
+                seen.set = view.set().cloned();
+            }
+            (seen.stale_since, seen.failure) = (stale_since, failure);
+            if !same {
+                seen.invalid = invalid.into();
+            }
+            changed || !same
+        });
+    }
+}
+
+async fn list(client: Client, id: ReadId, path: String) -> Answer {
+    let names = client.children(path).await.map(|(children, _)| children);
+    let outcome = ReadOutcome::Children(id, names.map_err(|error| read_failure(&error)));
+    Answer { outcome, watches: Vec::new() }
+}
+
+/// Lists with a watch; on a directory that is missing, with a watch for its creation.
+async fn list_watched(client: Client, id: ReadId, path: String) -> Answer {
+    let mut watches = Vec::new();
+    let names = loop {
+        match client.children(path.as_str()).watch().await {
+            Ok((children, _, changed)) => {
+                watches.push((path, changed));
+                break Ok(children);
+            }
+            Err(error) if error.code() == Some(ErrorCode::NO_NODE) => {
+                match client.exists(path.as_str()).watch().await {
+                    Ok((None, changed)) => {
+                        watches.push((path, changed));
+                        break Ok(Children::default());
+                    }
+                    // It was created between the two.
+                    Ok((Some(_), _)) => {}
+                    Err(error) => break Err(read_failure(&error)),
+                }
+            }
+            Err(error) => break Err(read_failure(&error)),
+        }
+    };
+    Answer { outcome: ReadOutcome::Children(id, names), watches }
+}
+
+/// Reads all by one request; a lone one by its own, whose limit is the larger.
+async fn read_all(client: Client, id: ReadId, paths: Vec<String>) -> Answer {
+    let reply = match &paths[..] {
+        [path] => one(client.get(path.as_str()).await.map(|(data, stat)| ReadResult::Data(data, stat))),
+        _ => match client.get_many(paths.iter().map(String::as_str)).await {
+            Ok(results) => Ok(results.into_iter().map(item).collect()),
+            Err(error) if error.code() == Some(ErrorCode::UNIMPLEMENTED) => each(&client, &paths).await,
+            Err(error) => Err(error),
+        },
+    };
+    Answer { outcome: data(id, reply), watches: Vec::new() }
+}
+
+/// Reads one by one, all on their way at once: for servers that know no bundles.
+async fn each(client: &Client, paths: &[String]) -> Result<Vec<Item>, Error> {
+    let sent: Vec<_> = paths.iter().map(|path| client.get(path.as_str()).send()).collect();
+    let mut items = Vec::with_capacity(paths.len());
+    for reply in sent {
+        items.extend(one(reply.await.map(|(data, stat)| ReadResult::Data(data, stat)))?);
+    }
+    Ok(items)
+}
+
+async fn read_each_watched(client: Client, id: ReadId, paths: Vec<String>) -> Answer {
+    let sent: Vec<_> = paths.iter().map(|path| client.get(path.clone()).watch().send()).collect();
+    let (mut items, mut watches) = (Vec::with_capacity(paths.len()), Vec::new());
+    for (path, reply) in paths.into_iter().zip(sent) {
+        let read = reply.await.map(|(data, stat, changed)| {
+            watches.push((path, changed));
+            ReadResult::Data(data, stat)
+        });
+        match one(read) {
+            Ok(item) => items.extend(item),
+            Err(error) => return Answer { outcome: data(id, Err(error)), watches },
+        }
+    }
+    Answer { outcome: data(id, Ok(items)), watches }
+}
+
+/// A refusal of one znode is an answer; everything else fails the read.
+fn one(read: Result<ReadResult, Error>) -> Result<Vec<Item>, Error> {
+    match read {
+        Ok(result) => Ok(vec![item(result)]),
+        Err(error) => match error.code() {
+            Some(code @ (ErrorCode::NO_NODE | ErrorCode::NO_AUTH)) => Ok(vec![Err(code)]),
+            _ => Err(error),
+        },
+    }
+}
+
+fn item(result: ReadResult) -> Item {
+    match result {
+        ReadResult::Data(data, stat) => Ok((data, leaf_stat(&stat))),
+        ReadResult::Failed(code) => Err(code),
+        ReadResult::Children(_) => Err(ErrorCode::MARSHALLING_ERROR),
+    }
+}
+
+fn data(id: ReadId, reply: Result<Vec<Item>, Error>) -> ReadOutcome {
+    // What a reply takes beside the data: header, stat and lengths of each.
+    const FRAMING_LEN_BYTES: usize = 96;
+    let len_bytes = |item: &Item| FRAMING_LEN_BYTES + item.as_ref().map_or(0, |(data, _)| data.len());
+    let reply = reply.map(|items| {
+        let len_bytes = items.iter().map(len_bytes).sum();
+        (items, len_bytes)
+    });
+    ReadOutcome::Data(id, reply.map_err(|error| read_failure(&error)))
+}
