@@ -9,7 +9,7 @@ use crate::jute::{
     Acl, ClientInfo, Encode, GetAclRequest, GetAclResponse, OpCode, SetAclRequest, SetAclResponse, Stat,
     WhoAmIResponse,
 };
-use crate::session::Auth;
+use crate::session::{Auth, Cause, Fate, RequestError};
 use bytes::Bytes;
 
 /// Reads an ACL. Yields `(Vec<Acl>, Stat)`.
@@ -63,11 +63,16 @@ impl Client {
     /// Cancel safe in the sense that the credentials stay, and go on being presented, if the future is dropped.
     ///
     /// # Errors
-    /// `AuthFailed`, with which the session ends.
+    /// `AuthFailed`, with which the session ends. No verdict within the request timeout: they may have been accepted, and
+    /// stay.
     pub async fn add_auth(&self, scheme: &str, auth: impl Into<Bytes>) -> Result<(), Error> {
         let auth = Auth { scheme: scheme.to_owned(), auth: auth.into() };
         let outcome = match self.hub.add_auth(self.pinned, auth) {
-            Ok(verdict) => verdict.await.unwrap_or_else(|_| Err(abandoned())),
+            Ok(verdict) => match self.hub.before(self.hub.deadline(None), verdict).await {
+                Some(outcome) => outcome.unwrap_or_else(|_| Err(abandoned())),
+                // They stay, and are presented on the next connection all the same.
+                None => Err(RequestError { cause: Cause::Deadline, fate: Fate::Unknown }),
+            },
             Err(error) => Err(error),
         };
         outcome.map(|_| ()).map_err(|error| Error::new(error).at(OpCode::AUTH, ""))

@@ -51,6 +51,9 @@ fn on_a_thread_of_its_own_a_client_needs_no_runtime_around_it() {
     assert_eq!((read.cause(), read.fate()), (Some(Cause::Deadline), Fate::NotSent));
     let created = block_on(client.create("/a/b").parents().into_future()).unwrap_err();
     assert_eq!((created.cause(), created.fate()), (Some(Cause::Deadline), Fate::NotSent));
+    // A verdict on credentials does not come either, and nobody waits for it for ever.
+    let verdict = block_on(client.add_auth("digest", "user:pass")).unwrap_err();
+    assert_eq!(verdict.cause(), Some(Cause::Deadline));
     block_on(client.close()).unwrap();
 }
 
