@@ -19,7 +19,8 @@ pub struct Config {
     pub read_only: bool,
     /// A session to attach to, instead of beginning one.
     pub credentials: Option<Credentials>,
-    /// The last transaction that this client has seen, in this session or one before it; 0 for none.
+    /// The last transaction that this client has seen, in this session or one before it; 0 for none. That of
+    /// `credentials` counts too, if it is later.
     pub last_zxid: i64,
     /// Credentials presented on every connection.
     pub auth: Vec<Auth>,
@@ -33,13 +34,16 @@ pub struct Config {
     pub seed: u64,
 }
 
-/// What it takes to attach to a session: keep it secret, it is the session.
+/// What it takes to go on with a session elsewhere: keep it secret, it is the session. Plain fields, to be stored as one likes.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
     /// The session's id.
     pub session_id: i64,
     /// The session's password.
     pub password: Bytes,
+    /// The last transaction that the session has seen: no server that is behind it may take the session up, so reads
+    /// do not go back in time. 0 if it is not known; then they may.
+    pub last_zxid: i64,
 }
 
 /// An `addauth`: a scheme and what proves it.
@@ -72,7 +76,8 @@ impl Config {
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Credentials {{ session_id: 0x{:x}, password: .. }}", self.session_id)
+        let Self { session_id, last_zxid, .. } = self;
+        write!(f, "Credentials {{ session_id: 0x{session_id:x}, password: .., last_zxid: 0x{last_zxid:x} }}")
     }
 }
 

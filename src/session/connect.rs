@@ -241,7 +241,9 @@ impl<T> Session<T> {
         let read_only = response.read_only.unwrap_or(false);
         let credentials = Credentials {
             session_id: response.session_id,
-            password: response.passwd.clone().unwrap_or_default(),
+            // A password of its own: a slice would keep the handshake's read buffer alive as long as the session.
+            password: own_password(response),
+            last_zxid: self.last_zxid,
         };
         let session_id = credentials.session_id;
         let known_elsewhere = matches!(&self.life, Life::Established(known) if !known.provisional);
@@ -288,5 +290,12 @@ impl<T> Session<T> {
             self.present_auth(now, index);
         }
         self.pump(now);
+    }
+}
+
+fn own_password(response: &ConnectResponse) -> Bytes {
+    match &response.passwd {
+        Some(password) if planted!("session_password_is_a_slice") => password.clone(),
+        password => Bytes::copy_from_slice(password.as_deref().unwrap_or_default()),
     }
 }

@@ -102,6 +102,9 @@ pub enum Loss {
     /// The peer broke the protocol.
     #[error("protocol violation: {0}")]
     Violation(Violation),
+    /// The server does not know an operation that it was asked for, and closes the connection behind that answer.
+    #[error("the server does not know an operation, and closes")]
+    UnknownOperation,
     /// The server list no longer names this server.
     #[error("removed from the server list")]
     Removed,

@@ -188,8 +188,10 @@ impl<T> Session<T> {
             .iter()
             .map(|auth| Credential { auth: auth.clone(), token: None, sent: false })
             .collect();
+        let resumed = config.credentials.as_ref().map_or(0, |credentials| credentials.last_zxid);
+        let resumed = if planted!("session_resumes_at_zero") { 0 } else { resumed };
         let mut session = Self {
-            last_zxid: config.last_zxid,
+            last_zxid: config.last_zxid.max(resumed),
             config,
             servers,
             chance,
@@ -235,11 +237,13 @@ impl<T> Session<T> {
         }
     }
 
-    /// What it takes to attach to this session from elsewhere; `None` before it begins and after it ended.
+    /// What it takes to go on with this session elsewhere, as of now; `None` before it begins and after it ended.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         match &self.life {
-            Life::Established(established) => Some(established.credentials.clone()),
+            Life::Established(established) => {
+                Some(Credentials { last_zxid: self.last_zxid, ..established.credentials.clone() })
+            }
             Life::New | Life::Ended(_) => None,
         }
     }

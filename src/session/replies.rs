@@ -74,14 +74,14 @@ impl<T> Session<T> {
                 self.heard(now);
                 input.advance(4);
                 let header = input.split_to(HEADERS_LEN_BYTES - 4).freeze();
-                self.oversize_reply(header, len, limit)?;
+                self.oversize_reply(now, header, len, limit)?;
                 self.pump(now);
                 Ok(true)
             }
             Front::Frames(len) => {
                 connection.inbound.credited = 0;
                 self.heard(now);
-                self.frames(&input.split_to(len).freeze())?;
+                self.frames(now, &input.split_to(len).freeze())?;
                 self.pump(now);
                 Ok(!input.is_empty())
             }
@@ -99,14 +99,14 @@ impl<T> Session<T> {
     }
 
     /// Works through whole frames, which are slices of one chunk.
-    fn frames(&mut self, chunk: &Bytes) -> Result<(), Violation> {
+    fn frames(&mut self, now: Instant, chunk: &Bytes) -> Result<(), Violation> {
         let mut at = 0;
         while let Some(length) = chunk.get(at..).and_then(|rest| rest.first_chunk::<4>()) {
             let len = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
             let end = (at + 4 + len).min(chunk.len());
             let mut reader = Reader::new(chunk.slice(at + 4..end));
             let header = reader.record::<ReplyHeader>().map_err(|_| Violation::Malformed)?;
-            self.frame(header, &mut reader)?;
+            self.frame(now, header, &mut reader)?;
             if !matches!(self.link, Link::Up(_)) {
                 break;
             }
@@ -115,7 +115,7 @@ impl<T> Session<T> {
         Ok(())
     }
 
-    fn frame(&mut self, header: ReplyHeader, reader: &mut Reader) -> Result<(), Violation> {
+    fn frame(&mut self, now: Instant, header: ReplyHeader, reader: &mut Reader) -> Result<(), Violation> {
         match header.xid {
             Xid::NOTIFICATION => self.notification(header.zxid, reader),
             Xid::PING => {
@@ -132,7 +132,7 @@ impl<T> Session<T> {
             }
             _ => {
                 let committed = self.take_answered(&header)?;
-                self.answered(header, reader.rest(), committed);
+                self.answered(now, header, reader.rest(), committed);
                 Ok(())
             }
         }
@@ -158,7 +158,7 @@ impl<T> Session<T> {
         }
     }
 
-    fn answered(&mut self, header: ReplyHeader, body: Bytes, committed: Committed<T>) {
+    fn answered(&mut self, now: Instant, header: ReplyHeader, body: Bytes, committed: Committed<T>) {
         self.learn(&header, &committed);
         let Committed { id, op, entry, .. } = committed;
         self.free(entry.places);
@@ -189,6 +189,10 @@ impl<T> Session<T> {
         if header.err == ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH {
             self.end(End::AuthFailed);
         }
+        if is_farewell(&header) && !planted!("session_stays_after_farewell") {
+            // The server closes behind this answer: what is written now would be lost with its fate unknown.
+            self.lose(now, Loss::UnknownOperation);
+        }
     }
 
     /// What any reply teaches: the last zxid, what the server can do, and whether a quorum stood behind it.
@@ -201,10 +205,9 @@ impl<T> Session<T> {
             self.last_zxid = self.last_zxid.max(header.zxid);
         }
         let Link::Up(connection) = &mut self.link else { return };
-        if connection.alone {
-            connection.alone = false;
-            // An unknown operation is answered with zxid -1; -6 with a real one means a feature that is switched off.
-            let answers = header.err != ErrorCode::UNIMPLEMENTED || header.zxid != -1;
+        // Also where it was known: an older server may have taken the place of a newer one.
+        let answers = !is_farewell(header);
+        if std::mem::take(&mut connection.alone) || !answers {
             self.abilities.learn(&connection.server, connection.address, committed.op, answers);
         }
         let is_write = committed.op.is_write() || planted!("session_lease_from_reads");
@@ -287,7 +290,13 @@ impl<T> Session<T> {
 
     /// A reply over the limit is matched by its header; its body is thrown away as it arrives. It fails the one request
     /// that asked for it, and its neighbours go on.
-    fn oversize_reply(&mut self, header: Bytes, len: usize, limit: usize) -> Result<(), Violation> {
+    fn oversize_reply(
+        &mut self,
+        now: Instant,
+        header: Bytes,
+        len: usize,
+        limit: usize,
+    ) -> Result<(), Violation> {
         let header = Reader::new(header).record::<ReplyHeader>().map_err(|_| Violation::Malformed)?;
         if !header.xid.is_ordinary() {
             return Err(Violation::FrameLength(i32::try_from(len).unwrap_or(i32::MAX)));
@@ -299,7 +308,7 @@ impl<T> Session<T> {
         if let Some(token) = token {
             self.complete(token, Cause::ReplyTooLarge { len, limit }, Fate::Applied);
         }
-        self.answered(header, Bytes::new(), committed);
+        self.answered(now, header, Bytes::new(), committed);
         Ok(())
     }
 
@@ -329,6 +338,12 @@ impl<T> Connection<T> {
     pub(super) fn was_sent(&self, start: u64) -> bool {
         start < self.written && !planted!("session_fate_guessed")
     }
+}
+
+/// Whether the server closes the connection behind this answer: it does not know the operation, and says so with zxid -1
+/// (`UnimplementedRequestProcessor`). The same error with a real zxid means a feature that is switched off.
+fn is_farewell(header: &ReplyHeader) -> bool {
+    header.err == ErrorCode::UNIMPLEMENTED && header.zxid == -1
 }
 
 /// Errors that the leader's quorum stands behind, and not the member alone.

@@ -252,8 +252,34 @@ fn exported_credentials_attach_again() {
 }
 
 #[test]
+fn a_resumed_session_does_not_go_back_in_time() {
+    let mut rig = Rig::connected();
+    rig.get(1);
+    let xid = rig.one_sent().xid;
+    rig.reply(xid, 77, &());
+    let credentials = rig.session.credentials().unwrap();
+    assert_eq!(credentials.last_zxid, 77);
+    let mut rig = Rig::new(Config { credentials: Some(credentials), ..config() });
+    assert_eq!(rig.accept().last_zxid_seen, 77, "a server that lags would answer reads that are older than what was seen");
+    rig.grant(9_000, SESSION_ID);
+    assert_eq!(rig.session.credentials().unwrap().last_zxid, 77);
+}
+
+#[test]
+fn a_password_does_not_keep_the_handshakes_read_buffer_alive() {
+    let mut rig = Rig::new(config());
+    rig.accept_next();
+    let mut answer = rig.handshake_answer(9_000, SESSION_ID);
+    let conn = rig.conn.unwrap();
+    while rig.session.handle_input(rig.now, conn, &mut answer) {}
+    assert!(rig.session.credentials().is_some());
+    let whole = answer.capacity();
+    assert!(answer.try_reclaim(whole + 1), "something still holds a slice of the buffer");
+}
+
+#[test]
 fn secrets_do_not_show() {
-    let credentials = Credentials { session_id: 1, password: Bytes::from_static(b"hidden") };
+    let credentials = Credentials { session_id: 1, password: Bytes::from_static(b"hidden"), last_zxid: 0 };
     let auth = Auth { scheme: "digest".into(), auth: Bytes::from_static(b"hidden") };
     let config = Config { credentials: Some(credentials), auth: vec![auth], ..config() };
     let mut rig = Rig::new(config.clone());

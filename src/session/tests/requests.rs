@@ -272,7 +272,6 @@ fn an_unknown_operation_is_remembered_and_never_tried_there_again() {
     let xid = rig.one_sent().xid;
     rig.refuse(xid, -1, ErrorCode::UNIMPLEMENTED);
     assert_eq!(rig.cause(1), Some(Cause::Server(ErrorCode::UNIMPLEMENTED)));
-    rig.cut();
     rig.connect();
     rig.submit(request(OpCode::WHO_AM_I, &()), 2);
     assert!(rig.take_bytes().is_empty());
@@ -280,6 +279,42 @@ fn an_unknown_operation_is_remembered_and_never_tried_there_again() {
         (rig.cause(2), rig.fate(2)),
         (Some(Cause::Server(ErrorCode::UNIMPLEMENTED)), Some(Fate::Refused))
     );
+}
+
+#[test]
+fn nothing_is_committed_to_a_connection_that_the_server_is_closing() {
+    let mut rig = Rig::connected();
+    rig.submit(request(OpCode::CREATE2, &()), 1);
+    rig.submit(request(OpCode::SET_DATA, &()), 2);
+    let xid = rig.one_sent().xid;
+    rig.refuse(xid, -1, ErrorCode::UNIMPLEMENTED);
+    // What the caller does about it, before the close is seen.
+    rig.submit(request(OpCode::CREATE, &()), 3);
+    assert!(rig.take_bytes().is_empty(), "its fate would be unknown");
+    assert_eq!((rig.hung_up.len(), rig.session.state()), (1, State::Disconnected));
+    assert_eq!(rig.events.last(), Some(&Event::Disconnected { loss: Loss::UnknownOperation }));
+    rig.connect();
+    let sent: Vec<_> = rig.sent().into_iter().map(|sent| sent.op).collect();
+    assert_eq!(sent, [OpCode::SET_DATA, OpCode::CREATE]);
+    assert!(rig.outcome(2).is_none() && rig.outcome(3).is_none());
+}
+
+#[test]
+fn an_older_server_in_a_newer_ones_place_is_believed() {
+    let mut rig = Rig::new(Config { servers: super::rig::servers(&["only"]), ..config() });
+    rig.connect();
+    rig.submit(request(OpCode::CREATE2, &()), 1);
+    let xid = rig.one_sent().xid;
+    rig.reply(xid, 1, &());
+    rig.cut();
+    rig.connect();
+    rig.submit(request(OpCode::CREATE2, &()), 2);
+    let xid = rig.one_sent().xid;
+    rig.refuse(xid, -1, ErrorCode::UNIMPLEMENTED);
+    rig.connect();
+    rig.submit(request(OpCode::CREATE2, &()), 3);
+    assert!(rig.take_bytes().is_empty(), "every create would cost a connection");
+    assert_eq!(rig.fate(3), Some(Fate::Refused));
 }
 
 #[test]

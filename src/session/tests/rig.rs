@@ -199,6 +199,17 @@ impl Rig {
         });
     }
 
+    /// The answer that grants a session, in a buffer of its own.
+    pub(super) fn handshake_answer(&self, millis: i32, session_id: i64) -> BytesMut {
+        let mut out = Writer::new();
+        let frame = out.frame();
+        let passwd = Some(Bytes::from_static(PASSWORD));
+        let read_only = Some(false);
+        ConnectResponse { protocol_version: 0, time_out: millis, session_id, passwd, read_only }.encode(&mut out);
+        out.close(frame);
+        BytesMut::from(&out.into_bytes()[..])
+    }
+
     pub(super) fn answer_handshake(&mut self, response: &ConnectResponse) {
         let mut out = Writer::new();
         let frame = out.frame();
