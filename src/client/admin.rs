@@ -17,7 +17,7 @@ use crate::jute::{
     Ustring,
 };
 use crate::path;
-use crate::session::WatchKind;
+use crate::session::{Fate, RequestError, WatchKind};
 
 /// Where the ensemble keeps its configuration. Never below a chroot.
 pub const CONFIG_NODE: &str = "/zookeeper/config";
@@ -120,11 +120,18 @@ impl<'a, 'p> Call<'a, Sync<'p>> {
         op.check().map_err(|error| error.at(OpCode::SYNC, &op.0))?;
         path::validate(path).map_err(|error| Error::new(error).at(OpCode::GET_DATA, path))?;
         let deadline = client.hub.deadline(timeout);
+        let lens_bytes = [op.len_bytes(), client.get(path).op.len_bytes()];
+        let places =
+            if planted!("client_two_or_nothing") { 2 } else { client.hub.places_for_all(&lens_bytes) };
         loop {
-            // Sent one behind the other they go through one connection, in order, or the second fails.
-            let left = deadline.saturating_duration_since(now());
-            let sync = Call::new(client, Sync(Cow::Borrowed(&op.0))).timeout(left).send();
-            let get = client.get(path).timeout(left).send();
+            let taken = client.hub.take_places(places, deadline).await;
+            taken.map_err(|cause| {
+                Error::new(RequestError { cause, fate: Fate::NotSent }).at(OpCode::SYNC, &op.0)
+            })?;
+            // Sent one behind the other they go through one connection, in order, or the second fails. The second is
+            // answered last, so it holds the places of both.
+            let sync = Call::new(client, Sync(Cow::Borrowed(&op.0))).send_taken(deadline, 0);
+            let get = client.get(path).send_taken(deadline, places);
             let result = match sync.await {
                 Ok(()) => get.await,
                 Err(error) => Err(error),
@@ -133,7 +140,6 @@ impl<'a, 'p> Call<'a, Sync<'p>> {
                 Err(error) if error.is_lost_connection() && now() < deadline => {
                     client.when_connected(deadline).await?;
                 }
-                Err(error) if error.is_queue_full() && now() < deadline => drop(client.ready().await?),
                 result => return result,
             }
         }

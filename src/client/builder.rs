@@ -147,8 +147,9 @@ impl Builder {
         self
     }
 
-    /// Attaches to a session begun elsewhere ([`Client::credentials`]), instead of beginning one. Its watches and
-    /// authentication do not come along: they belong to connections.
+    /// Attaches to a session begun elsewhere ([`Client::credentials`]), instead of beginning one. No server that is behind
+    /// [`last_zxid`](Credentials::last_zxid) takes it up, so reads do not go back in time. Its watches and authentication do
+    /// not come along: they belong to connections.
     pub fn resume(mut self, credentials: Credentials) -> Self {
         self.config.credentials = Some(credentials);
         self

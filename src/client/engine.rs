@@ -146,7 +146,8 @@ impl<'a, O: Operation> Call<'a, O> {
             Ok(()) => match places.try_acquire_many(missing) {
                 Ok(permit) => {
                     permit.forget();
-                    submit(client, client.pinned, &op, deadline, true).map_err(|error| (error, 0))
+                    let places = client.hub.places_for(op.len_bytes());
+                    submit(client, client.pinned, &op, deadline, true, places).map_err(|error| (error, 0))
                 }
                 Err(_) => {
                     let cause = match client.hub.lock().refuses(client.pinned) {
@@ -163,6 +164,16 @@ impl<'a, O: Operation> Call<'a, O> {
                 places.add_permits(unused as usize);
                 SentState::Failed(Some(blamed(error, &op)))
             }
+        };
+        Sent { hub: client.hub.clone(), chroot: client.chroot.clone(), op, state }
+    }
+
+    /// Sends in places that are taken already, and given back with the answer; one of several that go out together.
+    pub(super) fn send_taken(self, deadline: Instant, places: u32) -> Sent<O> {
+        let Self { client, op, .. } = self;
+        let state = match submit(client, client.pinned, &op, deadline, true, places) {
+            Ok(flight) => SentState::Flying(flight),
+            Err(error) => SentState::Failed(Some(blamed(error, &op))),
         };
         Sent { hub: client.hub.clone(), chroot: client.chroot.clone(), op, state }
     }
@@ -220,15 +231,15 @@ enum SentState {
     Failed(Option<Error>),
 }
 
-/// Submits the operation; its place is taken already.
+/// Submits the operation; its places are taken already.
 fn submit<O: Operation>(
     client: &Client,
     epoch: Option<u64>,
     op: &O,
     deadline: Instant,
     pipelined: bool,
+    places: u32,
 ) -> Result<Flight, Error> {
-    let places = client.hub.places_for(op.len_bytes());
     let (sender, receiver) = oneshot::channel();
     let listener = op.watch().map(|_| Arc::new(WatchBuffer::default()));
     let chroot = if op.ignores_chroot() { "" } else { &client.chroot };
@@ -281,19 +292,7 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
                 let deadline = self.deadline;
                 // It belongs to the session it began to wait under.
                 self.epoch = self.epoch.or(client.pinned).or_else(|| Some(client.hub.lock().epoch));
-                self.state = State::Queued(Box::pin(async move {
-                    let place = client.hub.places.acquire_many(wanted);
-                    match client.hub.before(deadline, place).await {
-                        Some(Ok(permit)) => {
-                            permit.forget();
-                            Ok(())
-                        }
-                        Some(Err(_)) => {
-                            Err(Cause::SessionEnded(client.hub.lock().over.unwrap_or(End::Closed)))
-                        }
-                        None => Err(Cause::Deadline),
-                    }
-                }));
+                self.state = State::Queued(Box::pin(client.hub.take_places(wanted, deadline)));
                 Ok(())
             }
         }
@@ -302,7 +301,8 @@ impl<'a, O: Operation + Unpin> Execute<'a, O> {
     fn launch(&mut self) -> Result<(), Error> {
         // Under the session it began with, whatever the handle follows.
         let epoch = self.epoch.or(self.client.pinned);
-        let flight = submit(self.client, epoch, &self.op, self.deadline, false)?;
+        let places = self.client.hub.places_for(self.op.len_bytes());
+        let flight = submit(self.client, epoch, &self.op, self.deadline, false, places)?;
         self.epoch = Some(flight.ticket.epoch);
         self.state = State::Flying(flight);
         Ok(())

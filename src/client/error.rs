@@ -181,10 +181,6 @@ impl Error {
         matches!(self.cause(), Some(Cause::ConnectionLost(_) | Cause::SessionLost))
     }
 
-    pub(crate) fn is_queue_full(&self) -> bool {
-        self.cause() == Some(Cause::QueueFull)
-    }
-
     /// How the session ended, if that is why.
     #[must_use]
     pub fn session_end(&self) -> Option<End> {

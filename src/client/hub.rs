@@ -163,6 +163,24 @@ impl Hub {
         limits::places(len_bytes).min(self.total_places)
     }
 
+    /// The places that several requests of these lengths take together.
+    pub(super) fn places_for_all(&self, lens_bytes: &[usize]) -> u32 {
+        let all = lens_bytes.iter().map(|&len_bytes| limits::places(len_bytes)).fold(0, u32::saturating_add);
+        all.min(self.total_places)
+    }
+
+    /// Waits in line for so many places and takes them: from here on they are the caller's to give back.
+    pub(super) async fn take_places(&self, wanted: u32, deadline: Instant) -> Result<(), Cause> {
+        match self.before(deadline, self.places.acquire_many(wanted)).await {
+            Some(Ok(permit)) => {
+                permit.forget();
+                Ok(())
+            }
+            Some(Err(_)) => Err(Cause::SessionEnded(self.lock().over.unwrap_or(End::Closed))),
+            None => Err(Cause::Deadline),
+        }
+    }
+
     /// Does something to the present session and sees to it that the driver looks.
     pub(super) fn with_session<R>(&self, act: impl FnOnce(&mut Core, Instant) -> R) -> R {
         let now = now();

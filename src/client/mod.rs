@@ -215,8 +215,9 @@ impl Client {
         Lease { hub: self.hub.clone(), held }
     }
 
-    /// What it takes to attach to this session from elsewhere ([`Builder::resume`]); `None` before it begins and after it
-    /// ended. Keep it secret: it is the session.
+    /// What it takes to go on with this session elsewhere ([`Builder::resume`]), as of now; `None` before it begins and after
+    /// it ended. Keep it secret: it is the session. It names the last transaction seen, so export it when you hand the session
+    /// over and not long before.
     #[must_use]
     pub fn credentials(&self) -> Option<Credentials> {
         let core = self.hub.lock();

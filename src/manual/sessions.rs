@@ -137,8 +137,10 @@
 //! # Handing a session over
 //!
 //! [`credentials`](crate::Client::credentials) are all it takes to attach to a session from another process, with
-//! [`Builder::resume`](crate::client::Builder::resume). Ephemerals come along; watches and authentication belong to
-//! connections and do not. Whoever holds the credentials holds the session, so they never show in logs or `Debug` output.
+//! [`Builder::resume`](crate::client::Builder::resume): id, password, and the last transaction seen, three plain fields to
+//! store as you like. The last keeps reads from going back in time: a server that is behind it does not take the session up.
+//! Ephemerals come along; watches and authentication belong to connections and do not. Whoever holds the password holds the
+//! session, so it never shows in logs or `Debug` output.
 //!
 //! # Read-only servers
 //!

@@ -97,6 +97,11 @@ impl Registry for Fixed {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use futures_core::Stream;
+
     use super::*;
     use crate::registry::{Balance, connect};
 
@@ -114,6 +119,15 @@ mod tests {
         let picks: Vec<_> = (0..4).map(|_| services.pick().unwrap()).collect();
         assert_eq!(picks.iter().filter(|pick| **pick == dead).count(), 2);
         assert!(registry.discover("unknown").await.unwrap().pick().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_changes_outlives_the_handle_it_came_from() {
+        let registry = connect("static:time=h:1").await.unwrap();
+        let mut changes = registry.discover("time").await.unwrap().changes();
+        assert_eq!(changes.next().await.unwrap().added.len(), 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut changes).poll_next(&mut cx).is_pending(), "the stream ended with the handle");
     }
 
     #[tokio::test]

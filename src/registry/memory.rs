@@ -159,6 +159,11 @@ impl Registry for Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
+    use std::task::{Context, Waker};
+
+    use futures_core::Stream;
+
     use super::*;
     use crate::registry::connect;
 
@@ -185,6 +190,18 @@ mod tests {
         second.deregister().await.unwrap();
         assert_eq!(changes.next().await.unwrap().removed[0].id, "b");
         assert!(services.pick().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_stream_of_changes_outlives_the_handle_and_the_registry_it_came_from() {
+        let mut changes = connect("memory:").await.unwrap().discover("time").await.unwrap().changes();
+        assert!(changes.next().await.unwrap().set.is_empty());
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Pin::new(&mut changes).poll_next(&mut cx).is_pending(), "the stream ended with the handle");
+        let registry = connect("memory:outlived").await.unwrap();
+        let mut changes = registry.discover("time").await.unwrap().changes();
+        let _registered = registry.register(builder("a", 1)).await.unwrap();
+        assert_eq!(changes.next().await.unwrap().added.len(), 1);
     }
 
     #[tokio::test]

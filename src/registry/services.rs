@@ -19,13 +19,13 @@ use crate::session::End;
 /// A live view of one service: its instances as last read, kept up to date in the background.
 ///
 /// While ZooKeeper is away the last good set stays, marked by [`stale_since`](Self::stale_since). Cheap to clone; clones
-/// share what they know of failures. The view ends with the last of them.
+/// share what they know of failures. The view ends with the last of them and of their [`changes`](Self::changes).
 #[derive(Clone)]
 pub struct Services {
     service: Arc<str>,
     seen: watch::Receiver<Seen>,
     balancer: Arc<Mutex<Balancer>>,
-    _source: Arc<Source>,
+    source: Arc<Source>,
 }
 
 /// What a view publishes.
@@ -38,7 +38,7 @@ pub(super) struct Seen {
     pub(super) failure: Option<ReadFailure>,
 }
 
-/// What keeps a view going until its last handle is dropped.
+/// What keeps a view going until its last handle and stream are dropped.
 #[derive(Debug)]
 pub(super) enum Source {
     /// A task of this view.
@@ -86,7 +86,7 @@ struct Balancer {
 impl Services {
     pub(super) fn new(service: &str, seen: watch::Receiver<Seen>, source: Source) -> Self {
         let balancer = Arc::new(Mutex::new(Balancer::new(Balance::default())));
-        Self { service: service.into(), seen, balancer, _source: Arc::new(source) }
+        Self { service: service.into(), seen, balancer, source: Arc::new(source) }
     }
 
     /// The same view, picked from in another way, and with a fresh mind about failures.
@@ -111,9 +111,10 @@ impl Services {
     /// several changes as one; what came and went between does not show. The first item is the step from nothing to the
     /// present set.
     ///
-    /// Ends when the registry's client ends.
+    /// Ends when the registry's client ends. Until then it needs no handle: it keeps the view going by itself.
     pub fn changes(&self) -> ServiceChanges {
-        ServiceChanges { seen: Follow::new(self.seen.clone()), last: None }
+        let source = (!planted!("registry_stream_without_view")).then(|| self.source.clone());
+        ServiceChanges { seen: Follow::new(self.seen.clone()), last: None, _source: source }
     }
 
     /// Since when the set may be out of date because ZooKeeper was away; `None` while it is not. By tokio's clock.
@@ -208,6 +209,8 @@ impl Balancer {
 pub struct ServiceChanges {
     seen: Follow<Seen>,
     last: Option<Arc<Set>>,
+    /// What keeps the view going.
+    _source: Option<Arc<Source>>,
 }
 
 impl ServiceChanges {

@@ -193,6 +193,8 @@ async fn a_server_without_create2_is_asked_to_create() {
         if round == 0 {
             server.expect(OpCode::CREATE2, "/a").await;
             server.refuse(ErrorCode::UNIMPLEMENTED).await;
+            assert_eq!(server.next().await, None, "the server is about to close");
+            server.accept().await;
         }
         // The second time the answer is known without asking.
         settle().await;
@@ -201,6 +203,22 @@ async fn a_server_without_create2_is_asked_to_create() {
         server.reply(&CreateResponse { path: Ustring::from("/a") }).await;
         let created = soon(create).await.unwrap();
         assert_eq!((created.path.as_str(), created.stat), ("/a", None));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn on_several_threads_the_fall_back_does_not_race_the_servers_close() {
+    for _ in 0..10 {
+        let (client, mut server) = connected().await;
+        let creating = tokio::spawn(async move { client.create("/a").data("x").await });
+        server.expect(OpCode::CREATE2, "/a").await;
+        server.refuse(ErrorCode::UNIMPLEMENTED).await;
+        // A server closes here. One that takes its time shows what the client would have sent into the closing socket.
+        assert_eq!(server.next().await, None, "sent where its answer would be lost");
+        server.accept().await;
+        server.expect(OpCode::CREATE, "/a").await;
+        server.reply(&CreateResponse { path: Ustring::from("/a") }).await;
+        assert_eq!(creating.await.unwrap().unwrap().path, "/a");
     }
 }
 

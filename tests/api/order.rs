@@ -133,3 +133,58 @@ async fn a_request_larger_than_all_places_goes_out_alone_and_starves_nobody() {
     });
     written.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn with_one_place_sync_and_get_take_all_there_are() {
+    for places in [1, 2, 3] {
+        let (client, mut server) = connected_as(|builder| builder.places(places)).await;
+        let started = tokio::time::Instant::now();
+        let long = format!("/{}", "x".repeat(2 * limits::IN_FLIGHT_LEN_BYTES / limits::PLACES as usize));
+        for path in ["/a", &long] {
+            let (read, ()) = tokio::join!(client.sync(path).get(path), async {
+                server.expect(OpCode::SYNC, path).await;
+                server.expect(OpCode::GET_DATA, path).await;
+                server.reply(&menagerie::jute::SyncResponse { path: path.into() }).await;
+                server.reply_data("v").await;
+            });
+            assert_eq!(read.unwrap().0, "v");
+        }
+        assert!(started.elapsed() < Duration::from_secs(1));
+        let all: Vec<_> = (0..places).map(|_| client.get("/b").send()).collect();
+        let beyond = client.get("/b").send();
+        assert_eq!(
+            soon(beyond).await.unwrap_err().cause(),
+            Some(Cause::QueueFull),
+            "places were made or lost"
+        );
+        for _ in &all {
+            server.expect_gets(&["/b"]).await;
+            server.reply_data("v").await;
+        }
+        for read in all {
+            soon(read).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn sync_and_get_wait_in_line_and_no_longer_than_they_may() {
+    let (client, mut server) = connected_as(|builder| builder.places(2)).await;
+    let held = client.get("/held").send();
+    let waited = client.sync("/a").timeout(Duration::from_secs(3)).get("/a");
+    let error = soon(waited).await.unwrap_err();
+    assert_eq!((error.cause(), error.fate()), (Some(Cause::Deadline), Fate::NotSent));
+    let mut waits = Box::pin(client.sync("/a").get("/a"));
+    assert!(poll_once(&mut waits).await.is_pending());
+    server.expect_gets(&["/held"]).await;
+    server.expect_nothing().await;
+    server.reply_data("v").await;
+    soon(held).await.unwrap();
+    let (read, ()) = tokio::join!(waits, async {
+        server.expect(OpCode::SYNC, "/a").await;
+        server.expect(OpCode::GET_DATA, "/a").await;
+        server.reply(&menagerie::jute::SyncResponse { path: "/a".into() }).await;
+        server.reply_data("w").await;
+    });
+    assert_eq!(read.unwrap().0, "w");
+}

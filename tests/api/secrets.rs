@@ -26,7 +26,8 @@ fn shows_nothing(printed: &str) {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_that_can_be_printed_shows_passwords_credentials_or_data() {
-    let credentials = Credentials { session_id: 7, password: Bytes::from_static(b"of another here!") };
+    let credentials =
+        Credentials { session_id: 7, password: Bytes::from_static(b"of another here!"), last_zxid: 99 };
     shows_nothing(&format!("{credentials:?}"));
     let builder = Builder::new("zk://u:hunter2@a").unwrap().auth("digest", "v:hunter2").resume(credentials);
     shows_nothing(&format!("{builder:?}"));

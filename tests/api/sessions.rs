@@ -113,12 +113,14 @@ async fn refused_credentials_end_the_client() {
 
 #[tokio::test(start_paused = true)]
 async fn a_session_is_taken_up_from_its_credentials() {
-    let credentials = Credentials { session_id: 77, password: Bytes::from_static(b"of another here!") };
+    let credentials =
+        Credentials { session_id: 77, password: Bytes::from_static(b"of another here!"), last_zxid: 99 };
     let (builder, mut server) = scripted();
     let resumed = builder.resume(credentials.clone());
     let (client, request) = tokio::join!(resumed.connect(), server.accept());
     let client = client.unwrap();
     assert_eq!((request.session_id, request.passwd), (77, Some(credentials.password)));
+    assert_eq!(request.last_zxid_seen, 99, "servers that lag must not take the session up");
     assert_eq!(client.status().session_id, Some(77));
     let exported = client.credentials().unwrap();
     assert_eq!((exported.session_id, &*exported.password), (77, PASSWORD));

@@ -331,6 +331,10 @@ impl Server {
         } else if path_of(&request.body).starts_with("/a") && !refusals.is_empty() {
             let code = refusals.remove(0);
             self.refuse(code).await;
+            if code == ErrorCode::UNIMPLEMENTED {
+                // The client does not wait for the close that would come now.
+                self.accept().await;
+            }
         } else {
             self.reply(&success(&request.body)).await;
         }

@@ -48,7 +48,7 @@ pub(super) fn config(script: &mut Unstructured<'_>) -> Result<Config> {
     let [flags, sizes, seed]: [u8; 3] = script.arbitrary()?;
     let mut config = Config::new(servers(flags & 3), seed.into());
     config.read_only = flags & 4 != 0;
-    let session = Credentials { session_id: SESSION_ID, password: Bytes::from_static(SECRET) };
+    let session = Credentials { session_id: SESSION_ID, password: Bytes::from_static(SECRET), last_zxid: 0 };
     config.credentials = (flags & 8 != 0).then_some(session);
     config.last_zxid = if flags & 16 != 0 { 99 } else { 0 };
     if flags & 32 != 0 {

@@ -282,9 +282,12 @@ async fn read_all(client: Client, id: ReadId, paths: Vec<String>) -> Answer {
     Answer { outcome: data(id, reply), watches: Vec::new() }
 }
 
-/// Reads one by one, all on their way at once: for servers that know no bundles.
+/// Reads one by one, as many on their way at once as there are places: for servers that know no bundles.
 async fn each(client: &Client, paths: &[String]) -> Result<Vec<Item>, Error> {
-    let sent: Vec<_> = paths.iter().map(|path| client.get(path.as_str()).send()).collect();
+    let mut sent = Vec::with_capacity(paths.len());
+    for path in paths {
+        sent.push(client.get(path.as_str()).send_in(client.ready().await?));
+    }
     let mut items = Vec::with_capacity(paths.len());
     for reply in sent {
         items.extend(one(reply.await.map(|(data, stat)| ReadResult::Data(data, stat)))?);
@@ -293,7 +296,13 @@ async fn each(client: &Client, paths: &[String]) -> Result<Vec<Item>, Error> {
 }
 
 async fn read_each_watched(client: Client, id: ReadId, paths: Vec<String>) -> Answer {
-    let sent: Vec<_> = paths.iter().map(|path| client.get(path.clone()).watch().send()).collect();
+    let mut sent = Vec::with_capacity(paths.len());
+    for path in &paths {
+        match client.ready().await {
+            Ok(place) => sent.push(client.get(path.clone()).watch().send_in(place)),
+            Err(error) => return Answer { outcome: data(id, Err(error)), watches: Vec::new() },
+        }
+    }
     let (mut items, mut watches) = (Vec::with_capacity(paths.len()), Vec::new());
     for (path, reply) in paths.into_iter().zip(sent) {
         let read = reply.await.map(|(data, stat, changed)| {

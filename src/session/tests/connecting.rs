@@ -260,7 +260,11 @@ fn a_resumed_session_does_not_go_back_in_time() {
     let credentials = rig.session.credentials().unwrap();
     assert_eq!(credentials.last_zxid, 77);
     let mut rig = Rig::new(Config { credentials: Some(credentials), ..config() });
-    assert_eq!(rig.accept().last_zxid_seen, 77, "a server that lags would answer reads that are older than what was seen");
+    assert_eq!(
+        rig.accept().last_zxid_seen,
+        77,
+        "a server that lags would answer reads that are older than what was seen"
+    );
     rig.grant(9_000, SESSION_ID);
     assert_eq!(rig.session.credentials().unwrap().last_zxid, 77);
 }

@@ -205,7 +205,8 @@ impl Rig {
         let frame = out.frame();
         let passwd = Some(Bytes::from_static(PASSWORD));
         let read_only = Some(false);
-        ConnectResponse { protocol_version: 0, time_out: millis, session_id, passwd, read_only }.encode(&mut out);
+        ConnectResponse { protocol_version: 0, time_out: millis, session_id, passwd, read_only }
+            .encode(&mut out);
         out.close(frame);
         BytesMut::from(&out.into_bytes()[..])
     }

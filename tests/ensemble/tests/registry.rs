@@ -344,6 +344,21 @@ async fn a_takeover_is_no_removal_and_the_living_twin_yields() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_changes_outlives_the_handle_it_came_from() {
+    let ensemble = Ensemble::standalone(Version::V3_9).unwrap();
+    let connect = ensemble.connect_string();
+    let registry = zookeeper(&connect, GoMicro::new()).await;
+    let mut changes = registry.discover("time").await.unwrap().changes();
+    assert!(next(&mut changes).await.set.is_empty());
+    let registered = registry.register(time(80)).await.unwrap();
+    assert_eq!(ids(&next(&mut changes).await), ["time-80"], "the stream ended with the handle");
+    registered.deregister().await.unwrap();
+    assert!(next(&mut changes).await.set.is_empty());
+    registry.close().await.unwrap();
+    assert!(within("the end", changes.next()).await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_shot_watches_see_the_same_as_a_recursive_one() {
     let ensemble = Ensemble::standalone(Version::V3_8).unwrap();
     let connect = ensemble.connect_string();

@@ -135,7 +135,7 @@ fn a_wrong_password_expires_and_leaves_the_session_alone() {
         let zk = at.client().await;
         zk.create("/e").ephemeral().await.unwrap();
         let Credentials { session_id, .. } = zk.credentials().unwrap();
-        let forged = Credentials { session_id, password: vec![7; 16].into() };
+        let forged = Credentials { session_id, password: vec![7; 16].into(), last_zxid: 0 };
         let thief = at.builder().resume(forged.clone()).on_expiry(OnExpiry::Stop).connect().await;
         let error = thief.unwrap_err();
         assert_eq!((error.session_end(), error.fate()), (Some(End::Expired), Fate::NotSent), "{error}");
