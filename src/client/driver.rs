@@ -106,7 +106,9 @@ impl Driver {
         }
         self.deadline = core.session.poll_timeout();
         let drained = core.session.is_drained();
+        let debris = core.session.take_debris();
         drop(core);
+        drop(debris);
         self.act();
         (result, drained)
     }
@@ -121,6 +123,7 @@ impl Driver {
                 Todo::Notify(buffer, notice) => buffer.push(notice),
                 Todo::Act(Action::Complete { token, outcome }) => {
                     self.answered += 1;
+                    let _held = planted!("client_wakes_under_lock").then(|| self.hub.lock());
                     // Whoever asked may have gone; then nobody wants the answer.
                     let _ = token.send(outcome);
                 }

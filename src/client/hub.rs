@@ -230,7 +230,7 @@ impl Hub {
             }
             core.session.add_auth(now, auth.clone(), sender).map_err(|rejected| rejected.error)?;
             if !core.auth.contains(&auth) {
-                core.auth.push(auth);
+                core.auth.push(auth.clone());
             }
             Ok(())
         })?;

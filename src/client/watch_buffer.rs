@@ -57,18 +57,27 @@ impl WatchBuffer {
 
     /// The next notice.
     pub(super) fn poll_pop(&self, cx: &Context<'_>) -> Poll<Notice> {
+        if let Some(known) = self.pop_or_know(cx) {
+            return known;
+        }
+        // Wakers are the caller's: they are cloned and dropped outside of the lock.
+        let fresh = cx.waker().clone();
+        let stale = self.lock().reader.replace(fresh);
+        drop(stale);
+        // What came in between woke the stale one.
+        self.pop_or_know(cx).unwrap_or(Poll::Pending)
+    }
+
+    /// The next notice, or that the reader will be woken; `None` if it is not known yet.
+    fn pop_or_know(&self, cx: &Context<'_>) -> Option<Poll<Notice>> {
         let mut inner = self.lock();
         if let Some(notice) = inner.notices.pop_front() {
             if inner.notices.is_empty() {
                 inner.overflowing = false;
             }
-            return Poll::Ready(notice);
+            return Some(Poll::Ready(notice));
         }
-        match &mut inner.reader {
-            Some(reader) if reader.will_wake(cx.waker()) => {}
-            reader => *reader = Some(cx.waker().clone()),
-        }
-        Poll::Pending
+        inner.reader.as_ref().is_some_and(|reader| reader.will_wake(cx.waker())).then_some(Poll::Pending)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

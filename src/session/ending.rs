@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 use super::link::{Connection, Link};
-use super::queue::{Committed, Entry, Owner, take_waiting};
+use super::queue::{Committed, Entry, Owner, Waiting, take_waiting};
 use super::{Action, Cause, ConnId, End, Event, Fate, Life, Loss, Notice, Session};
+use crate::jute::Writer;
 use crate::limits;
 
 impl<T> Session<T> {
@@ -32,7 +33,7 @@ impl<T> Session<T> {
         for waiting in take_waiting(&mut self.waiting, |waiting| {
             waiting.pipelined && !planted!("session_pipeline_with_holes")
         }) {
-            self.fail(waiting.entry, Cause::ConnectionLost(loss), Fate::NotSent);
+            self.fail_waiting(waiting, Cause::ConnectionLost(loss));
         }
         self.watches.disconnected();
         self.actions.push_back(Action::Event(Event::Disconnected { loss }));
@@ -61,7 +62,7 @@ impl<T> Session<T> {
         established.lost = true;
         self.servers.begin_pass();
         for waiting in std::mem::take(&mut self.waiting) {
-            self.fail(waiting.entry, Cause::SessionLost, Fate::NotSent);
+            self.fail_waiting(waiting, Cause::SessionLost);
         }
         let actions = &mut self.actions;
         self.watches.gap_all(|watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
@@ -78,7 +79,7 @@ impl<T> Session<T> {
             self.fail_committed(*connection, Cause::SessionEnded(end));
         }
         for waiting in std::mem::take(&mut self.waiting) {
-            self.fail(waiting.entry, Cause::SessionEnded(end), Fate::NotSent);
+            self.fail_waiting(waiting, Cause::SessionEnded(end));
         }
         for credential in std::mem::take(&mut self.auth) {
             let fate = if credential.sent { Fate::Unknown } else { Fate::NotSent };
@@ -114,6 +115,18 @@ impl<T> Session<T> {
             if let Some(credential) = self.auth.get_mut(index) {
                 credential.sent |= connection.was_sent(start);
             }
+        }
+        self.discard(std::mem::take(&mut connection.out));
+    }
+
+    pub(super) fn fail_waiting(&mut self, waiting: Waiting<T>, cause: Cause) {
+        self.discard(waiting.frame);
+        self.fail(waiting.entry, cause, Fate::NotSent);
+    }
+
+    pub(super) fn discard(&mut self, frame: Writer) {
+        if !frame.is_empty() && !planted!("session_drops_under_lock") {
+            self.debris.push(frame);
         }
     }
 

@@ -99,11 +99,8 @@ impl<T> Session<T> {
         let mut waiting = take_waiting(&mut self.waiting, |waiting| {
             waiting.id == request && matches!(waiting.entry.owner, Owner::Caller(_))
         });
-        if let Some(mut waiting) = waiting.pop() {
-            self.free(waiting.entry.places);
-            if let Some(token) = waiting.entry.bury() {
-                self.complete(token, Cause::Cancelled, Fate::NotSent);
-            }
+        if let Some(waiting) = waiting.pop() {
+            self.fail_waiting(waiting, Cause::Cancelled);
             return self.pump(now);
         }
         let Link::Up(connection) = &mut self.link else { return };
@@ -150,10 +147,8 @@ impl<T> Session<T> {
         }
         let Some(mut waiting) = self.waiting.pop_front() else { return false };
         if ability == Ability::Refuses {
-            self.free(waiting.entry.places);
-            if let Some(token) = waiting.entry.bury() {
-                self.complete(token, Cause::Server(ErrorCode::UNIMPLEMENTED), Fate::Refused);
-            }
+            self.discard(waiting.frame);
+            self.fail(waiting.entry, Cause::Server(ErrorCode::UNIMPLEMENTED), Fate::Refused);
             return true;
         }
         connection.alone = ability == Ability::Untried && !planted!("session_probe_in_company");

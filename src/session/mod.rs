@@ -80,6 +80,8 @@ pub struct Session<T> {
     auth: Vec<Credential<T>>,
     abilities: Abilities,
     actions: VecDeque<Action<T>>,
+    /// Frames that will not go out.
+    debris: Vec<Writer>,
     places: u32,
     freed: u32,
     last_id: u64,
@@ -203,6 +205,7 @@ impl<T> Session<T> {
             auth,
             abilities: Abilities::default(),
             actions: VecDeque::new(),
+            debris: Vec::new(),
             places: 0,
             freed: 0,
             last_id: 0,
@@ -299,6 +302,12 @@ impl<T> Session<T> {
     /// Places that requests have given back since the last call.
     pub fn take_freed(&mut self) -> u32 {
         std::mem::take(&mut self.freed)
+    }
+
+    /// Frames that will not go out. They share long values with their callers, whose destructors may do anything: drop them
+    /// where that does no harm.
+    pub fn take_debris(&mut self) -> Vec<Writer> {
+        std::mem::take(&mut self.debris)
     }
 
     /// Presents credentials on this connection and every later one. The token comes back with the server's verdict.

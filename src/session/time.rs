@@ -117,7 +117,7 @@ impl<T> Session<T> {
     /// Completes the requests whose deadline has passed: waiting ones were not sent, committed ones may have been.
     fn expire_requests(&mut self, now: Instant) {
         for waiting in overdue_waiting(&mut self.waiting, now) {
-            self.fail(waiting.entry, Cause::Deadline, Fate::NotSent);
+            self.fail_waiting(waiting, Cause::Deadline);
         }
         let committed = match &mut self.link {
             Link::Up(connection) => overdue_committed(&mut connection.pending, now),

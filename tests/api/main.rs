@@ -10,6 +10,7 @@
 )]
 
 mod arguments;
+mod callbacks;
 mod cancel;
 mod connecting;
 mod fates;
