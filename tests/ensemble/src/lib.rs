@@ -40,4 +40,5 @@ pub use four_letter::{Connection, Dump, Role, Srvr, WatchSummary};
 pub use install::Version;
 pub use kazoo::{Kazoo, Znode};
 pub use node::Node;
+pub use ports::Port;
 pub use wait::eventually;

@@ -20,14 +20,17 @@ use std::{
 const RANGE: Range<u16> = 10_000..32_000;
 
 /// A port on loopback that is ours until this is dropped. Nothing listens on it: a server is to be given it.
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _claim: UnixListener,
 }
 
 impl Port {
     /// Claims a port.
-    pub(crate) fn claim() -> Result<Self> {
+    ///
+    /// # Errors
+    /// None is free.
+    pub fn claim() -> Result<Self> {
         // Different processes start their search at different places, only to save attempts.
         let start = usize::try_from(process::id()).unwrap_or_default().wrapping_mul(97) % RANGE.len();
         let candidates = RANGE.skip(start).chain(RANGE.take(start));
@@ -44,7 +47,8 @@ impl Port {
         Some(Port { number, _claim: claim })
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    /// The port.
+    pub fn number(&self) -> u16 {
         self.number
     }
 }
