@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::address::{Address, settle};
-use super::registered::{Control, Registered, RegistrationState, RegistrationStatus};
+use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
 use super::view::{Entry, Set};
@@ -49,13 +49,28 @@ impl Fixed {
     }
 }
 
-/// Nothing changes a fixed list.
+/// Nothing changes a fixed list; an instance is on it or not.
 struct Listed {
+    list: Arc<Set>,
+    service: String,
+    id: String,
     status: watch::Sender<RegistrationStatus>,
 }
 
+/// Where an instance stands, with a warning if it is not on the list.
+fn state(list: &Set, instance: &Instance) -> RegistrationState {
+    if list.iter().any(|other| other.address == instance.address) {
+        return RegistrationState::Registered;
+    }
+    warn!(service = %instance.service, address = %instance.address, "not in the fixed list of instances");
+    RegistrationState::Pending
+}
+
 impl Control for Listed {
-    fn update(&self, _: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+        check_stays(&self.service, &self.id, instance)?;
+        let state = state(&self.list, instance);
+        self.status.send_modify(|status| status.state = state);
         Ok(())
     }
 
@@ -69,14 +84,12 @@ impl Registration for Fixed {
         Box::pin(async move {
             let (address, _) = settle(instance.given(), |name| std::env::var(name).ok(), None)?;
             let instance = Arc::new(instance.build(address, entropy())?);
-            let listed = self.list(&instance.service).iter().any(|other| other.address == instance.address);
-            if !listed {
-                warn!(service = %instance.service, address = %instance.address, "not in the fixed list of instances");
-            }
-            let state = if listed { RegistrationState::Registered } else { RegistrationState::Pending };
+            let list = self.list(&instance.service);
+            let state = state(&list, &instance);
             let (status, receiver) =
                 watch::channel(RegistrationStatus { state, ..RegistrationStatus::PENDING });
-            Ok(Registered::new(Box::new(Listed { status }), instance, receiver))
+            let listed = Listed { list, service: instance.service.clone(), id: instance.id.clone(), status };
+            Ok(Registered::new(Box::new(listed), instance, receiver))
         })
     }
 }
@@ -135,6 +148,12 @@ mod tests {
         let registry = connect("static:time=h:1").await.unwrap();
         let listed = registry.register(Instance::builder("time").host("h").port(1)).await.unwrap();
         assert_eq!(listed.state(), RegistrationState::Registered);
+        let mut moved = Instance::clone(&listed.instance());
+        moved.address = "h:2".parse().unwrap();
+        listed.update(moved.clone()).unwrap();
+        assert_eq!(listed.state(), RegistrationState::Pending, "nobody will call it there");
+        moved.id = "other".into();
+        assert!(matches!(listed.update(moved), Err(Error::Moved { .. })));
         listed.deregister().await.unwrap();
         let other = registry.register(Instance::builder("time").host("h").port(2)).await.unwrap();
         assert_eq!(other.state(), RegistrationState::Pending);

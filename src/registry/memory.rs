@@ -1,24 +1,34 @@
 //! A registry within one process: for tests, and for programs whose services all live in it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::watch;
 
 use super::address::settle;
-use super::registered::{Control, Registered, RegistrationState, RegistrationStatus};
+use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
 use super::view::{Entry, Set};
 use super::{Error, Instance, InstanceBuilder, entropy};
+use crate::session::End;
 
-/// A registry in memory. Clones, and registries of the same name, are one.
+/// A registry in memory. Clones, and registries of the same name, know the same instances.
 ///
-/// An instance that is draining or out of service stays in the view with its status, and is not picked.
+/// An instance that is draining or out of service stays in the view with its status, and is not picked. Closing one ends
+/// what was registered through it and its clones, and leaves what came through others of its name.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     shared: Arc<Shared>,
+    own: Arc<Mutex<Own>>,
+}
+
+/// What one registry and its clones registered.
+#[derive(Debug, Default)]
+struct Own {
+    closed: bool,
+    places: Vec<Weak<Place>>,
 }
 
 #[derive(Debug, Default)]
@@ -29,7 +39,37 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Service {
     instances: BTreeMap<Arc<str>, Arc<Instance>>,
+    version: u64,
+    published: Arc<Published>,
+}
+
+/// What the views of a service see.
+#[derive(Debug, Default)]
+struct Published {
     seen: watch::Sender<Seen>,
+    /// Moves only within the sender's critical section.
+    version: AtomicU64,
+}
+
+/// A set on its way to the views, outside of the registry's lock: it wakes those who wait.
+#[must_use = "the views do not see it before it is published"]
+struct Publication {
+    to: Arc<Published>,
+    version: u64,
+    set: Arc<Set>,
+}
+
+impl Publication {
+    /// Unless a later one was faster.
+    fn publish(self) {
+        self.to.seen.send_if_modified(|seen| {
+            let is_later = self.to.version.fetch_max(self.version, Ordering::Relaxed) < self.version;
+            if is_later {
+                *seen = Seen { set: Some(self.set), ..Seen::default() };
+            }
+            is_later
+        });
+    }
 }
 
 /// The registries that have a name and are in use.
@@ -48,7 +88,7 @@ impl Memory {
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
         named.retain(|_, shared| shared.strong_count() > 0);
         if let Some(shared) = named.get(name).and_then(Weak::upgrade) {
-            return Self { shared };
+            return Self { shared, own: Arc::default() };
         }
         let memory = Self::new();
         named.insert(name.to_owned(), Arc::downgrade(&memory.shared));
@@ -63,17 +103,23 @@ impl Shared {
 }
 
 impl Service {
-    fn publish(&self) {
+    /// Its instances have changed.
+    fn changed(&mut self) -> Publication {
         let entry = |(leaf, instance): (&Arc<str>, &Arc<Instance>)| Entry {
             leaf: Arc::clone(leaf),
             instance: Arc::clone(instance),
         };
-        let set = Arc::new(Set::from_sorted(self.instances.iter().map(entry).collect()));
-        self.seen.send_replace(Seen { set: Some(set), ..Seen::default() });
+        self.version += 1;
+        Publication {
+            to: Arc::clone(&self.published),
+            version: self.version,
+            set: Arc::new(Set::from_sorted(self.instances.iter().map(entry).collect())),
+        }
     }
 }
 
 /// The place of one registration.
+#[derive(Debug)]
 struct Place {
     shared: Arc<Shared>,
     service: String,
@@ -83,35 +129,78 @@ struct Place {
     withdrawn: AtomicBool,
 }
 
-impl Control for Place {
+impl Control for Arc<Place> {
     fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
-        instance.check()?;
-        if (instance.service.as_str(), instance.id.as_str()) != (self.service.as_str(), &*self.leaf) {
-            let (from, to) = (place(&self.service, &self.leaf), place(&instance.service, &instance.id));
-            return Err(Error::Moved { from, to });
+        check_stays(&self.service, &self.leaf, instance)?;
+        let mut services = self.shared.lock();
+        if self.withdrawn.load(Ordering::Acquire) {
+            return Err(Error::Ended(End::Closed));
         }
-        if let Some(service) = self.shared.lock().get_mut(&self.service) {
-            service.instances.insert(Arc::clone(&self.leaf), Arc::clone(instance));
-            service.publish();
-        }
+        let service = services.entry(self.service.clone()).or_default();
+        service.instances.insert(Arc::clone(&self.leaf), Arc::clone(instance));
+        let publication = service.changed();
+        drop(services);
+        publication.publish();
         self.status.send_modify(|status| status.writes += 1);
         Ok(())
     }
 
     fn withdraw(&self) {
-        if self.withdrawn.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        if let Some(service) = self.shared.lock().get_mut(&self.service) {
-            service.instances.remove(&self.leaf);
-            service.publish();
-        }
-        self.status.send_modify(|status| status.state = RegistrationState::Withdrawn);
+        self.end(RegistrationState::Withdrawn);
     }
 }
 
-fn place(service: &str, id: &str) -> String {
-    format!("{service}/{id}")
+impl Place {
+    /// Removes the instance, once.
+    fn end(&self, state: RegistrationState) {
+        let mut services = self.shared.lock();
+        if self.withdrawn.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let service = services.entry(self.service.clone()).or_default();
+        service.instances.remove(&self.leaf);
+        let publication = service.changed();
+        drop(services);
+        publication.publish();
+        self.status.send_modify(|status| status.state = state);
+    }
+}
+
+impl Memory {
+    fn own(&self) -> MutexGuard<'_, Own> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claim(&self, instance: &Arc<Instance>) -> Result<(Arc<Place>, Publication), Error> {
+        let leaf: Arc<str> = instance.id.as_str().into();
+        let mut own = self.own();
+        if own.closed {
+            return Err(Error::Ended(End::Closed));
+        }
+        let mut services = self.shared.lock();
+        let service = services.entry(instance.service.clone()).or_default();
+        if service.instances.contains_key(&leaf) {
+            return Err(Error::Taken { place: format!("{}/{leaf}", instance.service) });
+        }
+        service.instances.insert(Arc::clone(&leaf), Arc::clone(instance));
+        let publication = service.changed();
+        drop(services);
+        let state = RegistrationState::Registered;
+        let place = Arc::new(Place {
+            shared: Arc::clone(&self.shared),
+            service: instance.service.clone(),
+            leaf,
+            status: watch::Sender::new(RegistrationStatus {
+                state,
+                writes: 1,
+                ..RegistrationStatus::PENDING
+            }),
+            withdrawn: AtomicBool::new(false),
+        });
+        own.places.retain(|place| place.strong_count() > 0);
+        own.places.push(Arc::downgrade(&place));
+        Ok((place, publication))
+    }
 }
 
 impl Registration for Memory {
@@ -119,40 +208,43 @@ impl Registration for Memory {
         Box::pin(async move {
             let (address, _) = settle(instance.given(), |name| std::env::var(name).ok(), None)?;
             let instance = Arc::new(instance.build(address, entropy())?);
-            let leaf: Arc<str> = instance.id.as_str().into();
-            let mut services = self.shared.lock();
-            let service = services.entry(instance.service.clone()).or_default();
-            if service.instances.contains_key(&leaf) {
-                return Err(Error::Taken { place: place(&instance.service, &leaf) });
-            }
-            service.instances.insert(Arc::clone(&leaf), Arc::clone(&instance));
-            service.publish();
-            drop(services);
-            let state = RegistrationState::Registered;
-            let (status, receiver) =
-                watch::channel(RegistrationStatus { state, writes: 1, ..RegistrationStatus::PENDING });
-            let (shared, service) = (Arc::clone(&self.shared), instance.service.clone());
-            let place = Place { shared, service, leaf, status, withdrawn: AtomicBool::new(false) };
-            Ok(Registered::new(Box::new(place), instance, receiver))
+            let (place, publication) = self.claim(&instance)?;
+            let held = planted!("registry_wakes_under_lock").then(|| self.shared.lock());
+            publication.publish();
+            drop(held);
+            let status = place.status.subscribe();
+            Ok(Registered::new(Box::new(place), instance, status))
         })
     }
 }
 
 impl Discovery for Memory {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
+        let closed = self.own().closed;
         let mut services = self.shared.lock();
         let known = services.entry(service.to_owned()).or_default();
-        if known.seen.borrow().set.is_none() {
-            known.publish();
+        let first = (known.version == 0).then(|| known.changed());
+        let seen = known.published.seen.subscribe();
+        drop(services);
+        if let Some(first) = first {
+            first.publish();
         }
         let owner: Arc<Shared> = Arc::clone(&self.shared);
-        let services = Services::new(service, known.seen.subscribe(), Source::Owner { _owner: owner });
-        Box::pin(async move { Ok(services) })
+        let services = Services::new(service, seen, Source::Owner { _owner: owner });
+        Box::pin(async move { if closed { Err(Error::Ended(End::Closed)) } else { Ok(services) } })
     }
 }
 
 impl Registry for Memory {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        let places = {
+            let mut own = self.own();
+            own.closed = true;
+            std::mem::take(&mut own.places)
+        };
+        for place in places.iter().filter_map(Weak::upgrade) {
+            place.end(RegistrationState::Ended(End::Closed));
+        }
         Box::pin(async { Ok(()) })
     }
 }
@@ -220,6 +312,24 @@ mod tests {
         drop(again);
         assert_eq!(events.next().await.unwrap().state, RegistrationState::Withdrawn);
         assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn closing_a_registry_ends_what_was_registered_through_it_alone() {
+        let (one, other) = (connect("memory:closed").await.unwrap(), Memory::named("closed"));
+        let services = other.discover("time").await.unwrap();
+        let first = one.register(builder("a", 1)).await.unwrap();
+        let second = other.register(builder("b", 2)).await.unwrap();
+        one.close().await.unwrap();
+        assert_eq!(services.snapshot().iter().map(|each| each.id.clone()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(first.state(), RegistrationState::Ended(End::Closed));
+        assert_eq!(second.state(), RegistrationState::Registered);
+        let instance = Instance::clone(&first.instance());
+        assert!(matches!(first.update(instance), Err(Error::Ended(End::Closed))));
+        assert!(matches!(one.register(builder("c", 3)).await, Err(Error::Ended(End::Closed))));
+        assert!(matches!(one.discover("time").await, Err(Error::Ended(End::Closed))));
+        first.deregister().await.unwrap();
+        assert_eq!(services.snapshot().len(), 1);
     }
 
     #[tokio::test]

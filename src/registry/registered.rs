@@ -36,6 +36,15 @@ pub(super) trait Control: Send + Sync {
     fn withdraw(&self);
 }
 
+/// Whether an instance stays where it is registered, and can be.
+pub(super) fn check_stays(service: &str, id: &str, instance: &Instance) -> Result<(), Error> {
+    instance.check()?;
+    if (instance.service.as_str(), instance.id.as_str()) == (service, id) {
+        return Ok(());
+    }
+    Err(Error::Moved { from: format!("{service}/{id}"), to: format!("{}/{}", instance.service, instance.id) })
+}
+
 /// Where a registration stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) stale_since: Option<Instant>,
     pub(super) invalid: Arc<[Invalid]>,
     pub(super) failure: Option<ReadFailure>,
+    /// How the registry's client ended, behind which nothing comes.
+    pub(super) ended: Option<End>,
 }
 
 /// What keeps a view going until its last handle and stream are dropped.
@@ -169,7 +171,10 @@ impl Services {
         let mut seen = self.seen.clone();
         let first = async {
             while seen.borrow_and_update().set.is_none() {
-                seen.changed().await.map_err(|_| Error::Ended(End::ClosedUnconfirmed))?;
+                if seen.changed().await.is_err() {
+                    let end = seen.borrow().ended;
+                    return Err(Error::Ended(end.unwrap_or(End::ClosedUnconfirmed)));
+                }
             }
             Ok(())
         };

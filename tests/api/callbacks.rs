@@ -13,6 +13,7 @@ use bytes::Bytes;
 use menagerie::Client;
 use menagerie::jute::{ErrorCode, ErrorResponse, EventType, OpCode, SetDataResponse};
 use menagerie::limits;
+use menagerie::registry::{Discovery, Instance, Memory, Registration};
 use menagerie::session::{Cause, End, Fate, State};
 use tokio::runtime::{Builder as Runtime, Runtime as Running};
 
@@ -233,4 +234,36 @@ fn wakers_of_watches_run_under_no_lock() {
 #[test]
 fn destructors_of_values_run_under_no_lock() {
     on_each_runtime(losses);
+}
+
+/// A waker of a view in memory that looks at the registry, and registers with it.
+async fn views() -> usize {
+    struct Looks(Memory, AtomicUsize);
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {
+            drop(self.0.discover("time"));
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let registry = Memory::new();
+    let mut changes = registry.discover("time").await.unwrap().changes();
+    changes.next().await.unwrap();
+    let looks = Arc::new(Looks(registry.clone(), AtomicUsize::new(0)));
+    for port in 1..5 {
+        let mut next = Box::pin(changes.next());
+        assert!(next.as_mut().poll(&mut Context::from_waker(&Waker::from(looks.clone()))).is_pending());
+        let instance = Instance::builder("time").id("a").host("10.0.0.1").port(port);
+        drop(registry.register(instance).await.unwrap());
+        // It came and went, which is no change.
+        let kept = registry.register(Instance::builder("time").host("10.0.0.1").port(port)).await.unwrap();
+        assert_eq!(next.as_mut().await.unwrap().added.len(), 1);
+        drop((next, kept));
+        assert_eq!(changes.next().await.unwrap().removed.len(), 1);
+    }
+    looks.1.load(Ordering::Relaxed)
+}
+
+#[test]
+fn wakers_of_views_in_memory_run_under_no_lock() {
+    on_each_runtime(views);
 }

@@ -18,6 +18,7 @@ mod fencing;
 mod order;
 mod outside;
 mod parents;
+mod registry;
 mod secrets;
 mod sessions;
 mod support;

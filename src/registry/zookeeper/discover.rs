@@ -84,7 +84,9 @@ impl Follower {
                 Woken::Session(Fact::Ended(end)) => {
                     debug!(%end, dir = self.view.dir(), "the view ends with its client");
                     self.view.on_disconnected(now());
-                    return self.publish();
+                    self.publish();
+                    self.seen.send_modify(|seen| seen.ended = Some(end));
+                    return;
                 }
                 Woken::Session(Fact::Connected(connected)) => self.connected(connected),
                 Woken::Session(Fact::Disconnected) => self.disconnected(),

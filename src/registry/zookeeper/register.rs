@@ -142,6 +142,8 @@ impl Keeper {
     /// Does what is to be done now. True if the wish is over and fulfilled.
     fn act(&mut self) -> bool {
         if self.reading.is_some() || self.writing.is_some() {
+            // Another wish may have come while it is under way.
+            self.publish();
             return false;
         }
         let step = self.standing.step(now());

@@ -1,6 +1,7 @@
 //! The watches of a view: one recursive watch, or one-shot watches where the server knows no other.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::task::{Context, Poll, ready};
 
 use tokio::task::{AbortHandle, JoinSet};
@@ -93,6 +94,10 @@ pub(super) struct OneShots {
 impl OneShots {
     /// Takes a watch over. An older one of the path is given up: both would tell the same.
     pub(super) fn keep(&mut self, path: String, changed: Changed) {
+        self.keep_waiting(path, changed);
+    }
+
+    fn keep_waiting(&mut self, path: String, changed: impl Future<Output = WatchEvent> + Send + 'static) {
         let task_path = path.clone();
         let task = self.waiting.spawn(async move { (task_path, changed.await) });
         if let Some(older) = self.by_path.insert(path, task) {
@@ -105,9 +110,12 @@ impl OneShots {
             return Poll::Ready(Heard::Set);
         }
         loop {
-            match ready!(self.waiting.poll_join_next(cx)) {
-                Some(Ok((path, event))) => {
-                    self.by_path.remove(&path);
+            match ready!(self.waiting.poll_join_next_with_id(cx)) {
+                Some(Ok((id, (path, event)))) => {
+                    // A newer one of the path may have been kept after this one had fired.
+                    if self.by_path.get(&path).is_some_and(|task| task.id() == id) {
+                        self.by_path.remove(&path);
+                    }
                     if let Some(heard) = heard(event) {
                         return Poll::Ready(heard);
                     }
@@ -117,6 +125,29 @@ impl OneShots {
                 // `poll_join_next` registers no waker when nothing is there; keeping another one is followed by a poll.
                 None => return Poll::Pending,
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, poll_fn, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_watch_that_fired_before_it_was_replaced_does_not_hide_its_successor() {
+        let mut watches = OneShots { announced: true, ..OneShots::default() };
+        watches.keep_waiting("/a".to_owned(), ready(WatchEvent::Gap));
+        // It fires, and is not looked at before the next read has set another.
+        tokio::task::yield_now().await;
+        watches.keep_waiting("/a".to_owned(), pending());
+        assert!(matches!(poll_fn(|cx| watches.poll_heard(cx)).await, Heard::Gap));
+        watches.keep_waiting("/a".to_owned(), pending());
+        while watches.waiting.len() > 1 {
+            tokio::task::yield_now().await;
+            let polled = poll_fn(|cx| Poll::Ready(watches.poll_heard(cx))).await;
+            assert!(polled.is_pending());
         }
     }
 }
