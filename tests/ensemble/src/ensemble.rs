@@ -267,7 +267,8 @@ impl Ensemble {
         asked.find(|(_, all)| all.iter().any(|one| one.session == Some(session))).map(|(node, _)| node)
     }
 
-    /// Starts every node that does not run, thaws the frozen, and waits until all serve.
+    /// Starts every node that does not run, thaws the frozen, and waits until all serve one leader. A leader that was
+    /// frozen while another was elected serves on for a moment, and holds sessions that have moved.
     ///
     /// # Errors
     /// As [`Builder::start`].
@@ -282,7 +283,18 @@ impl Ensemble {
         for node in self.nodes.iter().filter(|node| !node.is_running()) {
             node.start()?;
         }
-        self.nodes.iter().try_for_each(|node| node.wait_serving(within).map(drop))
+        self.nodes.iter().try_for_each(|node| node.wait_serving(within).map(drop))?;
+        if self.nodes.len() == 1 {
+            return Ok(());
+        }
+        eventually("one leader of all", within, || {
+            let roles: Vec<_> = self.roles().into_iter().map(|(_, role)| role).collect();
+            let leaders = roles.iter().filter(|role| **role == Some(Role::Leader)).count();
+            if leaders == 1 && roles.iter().all(Option::is_some) {
+                return Ok(());
+            }
+            Err(format!("roles are {roles:?}"))
+        })
     }
 
     fn roles(&self) -> Vec<(&Node, Option<Role>)> {

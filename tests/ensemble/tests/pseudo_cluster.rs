@@ -40,7 +40,7 @@ impl Cluster {
     }
 
     fn address(&self, node: usize) -> String {
-        format!("127.0.0.1:{}", self.ports[node - 1].number())
+        format!("127.0.0.1:{}", self.ports.get(node - 1).unwrap().number())
     }
 
     fn pid(&self, node: usize) -> String {
