@@ -302,24 +302,26 @@ impl Future for Driver {
 }
 
 /// Makes room for a read: in the buffer itself, if nothing else holds it any more; in one that was put aside and has come
-/// free; in a new one.
+/// free; in a new one. The begin of a frame moves along.
 fn make_room(input: &mut BytesMut, pool: &mut VecDeque<BytesMut>) {
     if input.capacity() - input.len() >= limits::READ_SPARE_LEN_BYTES {
         return;
     }
-    if !input.is_empty() {
-        // Part of a frame: it has to move along, and grows as it arrives.
+    if input.len() > limits::READ_LEN_BYTES - 2 * limits::READ_SPARE_LEN_BYTES {
+        // A large frame: its buffer grows as it arrives.
         input.reserve(limits::READ_LEN_BYTES.max(input.len()));
         return;
     }
-    if input.try_reclaim(limits::READ_LEN_BYTES) {
+    if input.try_reclaim(limits::READ_LEN_BYTES - input.len()) {
         return;
     }
     let free = pool.iter_mut().position(|buffer| buffer.try_reclaim(limits::READ_LEN_BYTES));
-    let next = free
+    let mut next = free
         .and_then(|at| pool.remove(at))
         .unwrap_or_else(|| BytesMut::with_capacity(limits::READ_LEN_BYTES));
-    let used = std::mem::replace(input, next);
+    next.extend_from_slice(input);
+    let mut used = std::mem::replace(input, next);
+    used.clear();
     if pool.len() < limits::READ_POOL && used.capacity() > 0 {
         pool.push_back(used);
     }
