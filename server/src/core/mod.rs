@@ -7,8 +7,32 @@
 //! comes to, changing nothing; the change gets a zxid and a time and is a [`Txn`], an entry of the log; [`Tree::apply`] takes it
 //! in and says what was answered and which events happened. Whoever applies the same log has the same tree.
 
+mod acl;
+mod answer;
+mod apply;
+mod auth;
+mod multi;
+mod node;
+mod path;
+mod prepare;
+mod quota;
+mod reads;
+mod reap;
 mod rules;
+mod stage;
+mod tree;
 mod txn;
 
+#[cfg(test)]
+mod tests;
+
+pub use acl::Access;
+pub use answer::{Answer, Applied, multi_read_body};
+pub use auth::{authenticate, digest_id, ip_id};
+pub use node::Znode;
+pub use prepare::{Caller, prepare};
+pub use reads::Reads;
+pub use reap::{due_for_reaping, prepare_reaping};
 pub use rules::{Like, Rules};
+pub use tree::{Tree, Walk};
 pub use txn::{Acls, Change, Creation, Kind, TreeEvent, Txn};
