@@ -121,7 +121,7 @@ impl Matcher {
         self.times(u32::MAX)
     }
 
-    fn matches(&self, op: OpCode, session: i64, mut paths: impl Iterator<Item = impl AsRef<str>>) -> bool {
+    fn matches(&self, op: OpCode, session: i64, paths: &[&str]) -> bool {
         let of_op = match self.ops {
             Ops::Any => op != OpCode::NOTIFICATION,
             Ops::Writes => op.is_write(),
@@ -132,8 +132,8 @@ impl Matcher {
             && of_session
             && match &self.path {
                 PathRule::Any => true,
-                PathRule::Is(wanted) => paths.any(|path| path.as_ref() == wanted),
-                PathRule::Below(above) => paths.any(|path| is_below(path.as_ref(), above)),
+                PathRule::Is(wanted) => paths.contains(&wanted.as_str()),
+                PathRule::Below(above) => paths.iter().any(|path| is_below(path, above)),
             }
     }
 }
@@ -165,14 +165,10 @@ impl Faults {
     }
 
     /// The fault that happens now, if one does: that of the oldest plan that matches.
-    pub(super) fn take<P, I>(&mut self, op: OpCode, session: i64, paths: P) -> Option<Fault>
-    where
-        P: Fn() -> I,
-        I: Iterator<Item: AsRef<str>>,
-    {
+    pub(super) fn take(&mut self, op: OpCode, session: i64, paths: &[&str]) -> Option<Fault> {
         let mut found = None;
         for (at, (matcher, fault)) in self.0.iter_mut().enumerate() {
-            if !matcher.matches(op, session, paths()) {
+            if !matcher.matches(op, session, paths) {
                 continue;
             }
             if matcher.skip > 0 {
@@ -200,7 +196,7 @@ mod tests {
     const SET: OpCode = OpCode::SET_DATA;
 
     fn take(faults: &mut Faults, op: OpCode, path: &'static str) -> Option<Fault> {
-        faults.take(op, 1, || std::iter::once(path))
+        faults.take(op, 1, &[path])
     }
 
     #[test]

@@ -201,12 +201,12 @@ pub(super) fn kept(path: &str) -> String {
 }
 
 /// The paths that a request is about.
-pub(super) fn paths(body: &RequestBody) -> Vec<&Ustring> {
+pub(super) fn paths(body: &RequestBody) -> Vec<&str> {
     match body {
         RequestBody::Multi(multi) | RequestBody::MultiRead(multi) => {
-            multi.ops.iter().filter_map(|op| op_path(&op.op)).collect()
+            multi.ops.iter().filter_map(|op| op_path(&op.op)).map(Ustring::as_str).collect()
         }
-        one => path(one).into_iter().collect(),
+        one => path(one).into_iter().map(Ustring::as_str).collect(),
     }
 }
 
@@ -268,9 +268,9 @@ pub(super) fn details(body: &RequestBody) -> Details {
         RequestBody::AddWatch(watch) => Extra::Kind(watch.mode.0),
         RequestBody::CheckWatches(watch) => Extra::Kind(watch.watcher_type.0),
         RequestBody::RemoveWatches(watch) => Extra::Kind(watch.watcher_type.0),
-        RequestBody::SetWatches(set) => Extra::Paths(
-            count(&set.data_watches) + count(&set.exist_watches) + count(&set.child_watches),
-        ),
+        RequestBody::SetWatches(set) => {
+            Extra::Paths(count(&set.data_watches) + count(&set.exist_watches) + count(&set.child_watches))
+        }
         RequestBody::SetWatches2(set) => Extra::Paths(
             count(&set.data_watches)
                 + count(&set.exist_watches)

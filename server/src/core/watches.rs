@@ -179,8 +179,7 @@ impl Watches {
     pub(super) fn has(&self, connection: ConnectionId, path: &str, kind: WatcherType) -> Option<bool> {
         let bits = self.bits(kind)?;
         let watchers = self.paths.get(path).map(Vec::as_slice).unwrap_or_default();
-        let mut asked =
-            watchers.iter().filter(|watcher| watcher.connection == connection || !self.apart);
+        let mut asked = watchers.iter().filter(|watcher| watcher.connection == connection || !self.apart);
         Some(asked.any(|watcher| watcher.modes.has(bits)))
     }
 
