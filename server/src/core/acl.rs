@@ -1,5 +1,7 @@
 //! Access control lists: who is meant by an entry, what a list allows, and what may stand in one.
 
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::rules::Rules;
@@ -42,16 +44,17 @@ impl Access<'_> {
     }
 }
 
+/// No list is longer. A frame of a mebibyte cannot name so many, but `auth` can stand for many in it.
+const MOST_ENTRIES: usize = 1 << 16;
+
 /// The list as it will be kept: duplicates removed, `auth` replaced by the connection's authenticated identities.
 ///
 /// # Errors
 /// `InvalidACL`: no entry, an unknown scheme, an id that its scheme does not have, `auth` without any identity.
 pub(super) fn fixed_up(acl: Option<&[Acl]>, ids: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
-    let mut fixed = Vec::new();
-    let entries = acl.unwrap_or_default();
-    for (at, entry) in entries.iter().enumerate() {
-        let before = entries.get(..at).unwrap_or_default();
-        if before.contains(entry) && !planted!("server_acl_duplicates") {
+    let (mut fixed, mut seen) = (Vec::new(), BTreeSet::new());
+    for entry in acl.unwrap_or_default() {
+        if !seen.insert(sort_key(entry)) && !planted!("server_acl_duplicates") {
             continue;
         }
         if entry.id.scheme == "auth" {
@@ -65,12 +68,18 @@ pub(super) fn fixed_up(acl: Option<&[Acl]>, ids: &[Id]) -> Result<Vec<Acl>, Erro
         } else {
             return Err(ErrorCode::INVALID_ACL);
         }
+        if fixed.len() > MOST_ENTRIES {
+            return Err(ErrorCode::INVALID_ACL);
+        }
     }
     if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
 }
 
 /// An entry that holds on to no frame.
 fn own(perms: Perms, id: &Id) -> Acl {
+    if id.scheme == "world" {
+        return Acl::new(perms, Ustring::from_static("world"), Ustring::from_static("anyone"));
+    }
     Acl::new(perms, id.scheme.as_str(), id.id.as_str())
 }
 
@@ -130,25 +139,25 @@ impl Network {
 /// Lists in use, each kept once however many znodes have it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pool {
-    lists: std::collections::BTreeMap<Key, usize>,
+    lists: BTreeMap<Key, usize>,
 }
 
 /// Ordered by content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Key(Acls);
 
-fn ordered(acl: &[Acl]) -> impl Iterator<Item = (Perms, &Ustring, &Ustring)> {
-    acl.iter().map(|entry| (entry.perms, &entry.id.scheme, &entry.id.id))
+fn sort_key(entry: &Acl) -> (Perms, &Ustring, &Ustring) {
+    (entry.perms, &entry.id.scheme, &entry.id.id)
 }
 
 impl Ord for Key {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        ordered(&self.0).cmp(ordered(&other.0))
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.iter().map(sort_key).cmp(other.0.iter().map(sort_key))
     }
 }
 
 impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
