@@ -201,7 +201,8 @@ impl Connector {
             let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
             let hub = hub.upgrade().ok_or_else(refused)?;
             let port = ports.fetch_add(1, Ordering::Relaxed);
-            let id = hub.open(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok_or_else(refused)?;
+            let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            let id = hub.open(peer).ok_or_else(refused)?;
             let (ours, theirs) = tokio::io::duplex(STREAM_LEN_BYTES);
             tokio::spawn(link::drive(hub, id, ours));
             Ok(theirs)
