@@ -4,17 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 use menagerie::Client;
-use menagerie::client::{Builder, Io, Transport, WatchEvent};
+use menagerie::client::{Builder, Transport, WatchEvent};
 use menagerie::jute::{ErrorCode, EventType, OpCode};
 use menagerie::session::{Fate, Server as Host};
 use menagerie_server::{Matcher, Server};
 
 fn transport(server: &Server) -> Transport {
     let connector = server.connector();
-    Transport::custom(move |_host, _port| {
-        let dial = connector.connect();
-        Box::pin(async move { Ok(Box::new(dial.await?) as Box<dyn Io>) })
-    })
+    Transport::custom(move |_host, _port| connector.connect())
 }
 
 async fn client(server: &Server) -> Client {

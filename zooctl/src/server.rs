@@ -112,8 +112,7 @@ impl Server {
 #[cfg(unix)]
 fn end() -> Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let (mut interrupt, mut terminate) =
-        (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     Ok(async move {
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -152,7 +151,8 @@ mod tests {
     fn durations_have_a_unit_and_bounds() {
         assert_eq!(duration("2s").unwrap(), Duration::from_secs(2));
         assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
-        for bad in ["", "2", "s", "-1s", "1.5s", "0ms", "0s", "3601s", "99999999999999999999s", "2m", "１s"] {
+        for bad in ["", "2", "s", "-1s", "1.5s", "0ms", "0s", "3601s", "99999999999999999999s", "2m", "１s"]
+        {
             assert!(duration(bad).is_err(), "{bad:?}");
         }
     }
