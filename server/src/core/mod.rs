@@ -12,6 +12,7 @@ mod answer;
 mod apply;
 mod auth;
 mod multi;
+mod name;
 mod node;
 mod path;
 mod prepare;
