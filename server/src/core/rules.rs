@@ -15,7 +15,7 @@ pub enum Like {
     /// Apache ZooKeeper 3.9.
     #[default]
     V3_9,
-    /// ClickHouse Keeper: a new session where a re-attach is refused, and results of a failed multi typed by their operation.
+    /// ClickHouse Keeper: a new session where a re-attach is refused, and failed reads of a multiRead typed by their operation.
     Keeper,
 }
 
