@@ -71,7 +71,7 @@ async fn a_slow_watcher_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_watcher_of_too_many_paths_is_dropped() {
     let mut limits = limits();
-    limits.watched_len = 100;
+    limits.watched_len = 400;
     let server = Server::builder().limits(limits).start().await.unwrap();
     let mut peer = Peer::new(&server).await;
     let long = format!("/{}", "x".repeat(60));
