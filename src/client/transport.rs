@@ -51,11 +51,23 @@ impl Transport {
     }
 
     /// Dials by calling `dial` with a host and a port. The session's own deadlines cover it; it is dropped when they pass.
-    pub fn custom<F>(dial: F) -> Self
+    ///
+    /// ```
+    /// use menagerie::client::Transport;
+    /// use tokio::net::UnixStream;
+    ///
+    /// let through_a_socket = Transport::custom(|_host, _port| UnixStream::connect("/run/zookeeper"));
+    /// ```
+    pub fn custom<F, D, S>(dial: F) -> Self
     where
-        F: Fn(String, u16) -> Dialling + Send + Sync + 'static,
+        F: Fn(String, u16) -> D + Send + Sync + 'static,
+        D: Future<Output = io::Result<S>> + Send + 'static,
+        S: Io + 'static,
     {
-        Self(Kind::Custom(Arc::new(dial)))
+        Self(Kind::Custom(Arc::new(move |host, port| {
+            let dialling = dial(host, port);
+            Box::pin(async move { dialling.await.map(|stream| Box::new(stream) as Box<dyn Io>) })
+        })))
     }
 
     pub(super) fn lookup(&self, server: &Server) -> Lookup {

@@ -8,6 +8,7 @@
 //! | [`sessions`] | what a session is, when it ends, what ends with it, and what may be trusted meanwhile |
 //! | [`watches`] | which watch to take, what it promises, and what a gap asks of you |
 //! | [`errors_and_retries`] | what became of a request, what is repeated by itself, and what you may repeat |
+//! | [`testing`] | how to test against a ZooKeeper in the same process, and make it misbehave |
 //! | [`defaults`] | every default and every bound, with its reason |
 //!
 //! Where a chapter tells what ZooKeeper does, it names the release or the ticket; all of it was seen on Apache ZooKeeper 3.8
@@ -17,4 +18,5 @@ pub mod defaults;
 pub mod errors_and_retries;
 pub mod first_hour;
 pub mod sessions;
+pub mod testing;
 pub mod watches;

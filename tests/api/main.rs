@@ -13,6 +13,7 @@ mod arguments;
 mod callbacks;
 mod cancel;
 mod connecting;
+mod embedded;
 mod fates;
 mod fencing;
 mod order;

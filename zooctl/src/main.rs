@@ -4,6 +4,7 @@ mod decode;
 mod demo;
 mod frame_text;
 mod json;
+mod server;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -22,12 +23,14 @@ struct Cli {
 enum Command {
     Decode(decode::Decode),
     Demo(demo::Demo),
+    Server(server::Server),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Decode(decode) => decode.run(),
         Command::Demo(demo) => demo.run(),
+        Command::Server(server) => server.run(),
     };
     result.unwrap_or_else(|error| {
         // Nobody is left to tell when stderr is closed too.

@@ -20,6 +20,7 @@ use menagerie::Client;
 use menagerie::client::{Builder, ConnectString, Transport};
 use menagerie::registry::ZooKeeper;
 use menagerie::registry::layout::{GoMicro, Layout as _, Plain};
+use menagerie_server::Server;
 
 use account::Account;
 use acts::Stage;
@@ -28,16 +29,17 @@ use cable::Cable;
 /// The service that the demo registers.
 const SERVICE: &str = "zooctl-demo";
 
-/// Register, discover and fail over on a real ensemble, with an account of each change as it happens.
+/// Register, discover and fail over, with an account of each change as it happens.
 ///
 /// Starts three small TCP servers that tell the time, registers them, and calls them once a second. Then it stops one, adds
 /// one, cuts the provider's connection, and expires its session for real. The exit code is 0 if a second, independent client
 /// saw every change and every instance answered; else 1.
 #[derive(Debug, Args)]
 pub(crate) struct Demo {
-    /// The ensemble: host1:2181,host2:2181/chroot. The chroot is created if it is missing.
-    #[arg(long, default_value = "127.0.0.1:2181")]
-    connect: String,
+    /// The ensemble: host1:2181,host2:2181/chroot. The chroot is created if it is missing. Without it, the demo brings a server
+    /// of its own.
+    #[arg(long)]
+    connect: Option<String>,
     /// How registrations are written.
     #[arg(long, value_enum, default_value_t = LayoutName::GoMicro)]
     layout: LayoutName,
@@ -66,12 +68,21 @@ impl Demo {
 
     async fn play(self) -> Result<ExitCode> {
         let account = Account::new();
-        let _: ConnectString = self.connect.parse().context("--connect")?;
-        account.say(format_args!("connecting to {}", self.connect));
+        let Some(connect) = &self.connect else {
+            let server = Server::start().await.context("starting a server")?;
+            account.say(format_args!("started a server in memory, on {}", server.connect_string()));
+            return self.play_on(&server.connect_string(), account).await;
+        };
+        let _: ConnectString = connect.parse().context("--connect")?;
+        self.play_on(connect, account).await
+    }
+
+    async fn play_on(&self, connect: &str, account: Account) -> Result<ExitCode> {
+        account.say(format_args!("connecting to {connect}"));
         let cable = Cable::default();
-        let provider = self.client(Some(cable.transport())).await?;
-        let consumer = self.client(None).await?;
-        let witness = self.client(None).await?;
+        let provider = self.client(connect, Some(cable.transport())).await?;
+        let consumer = self.client(connect, None).await?;
+        let witness = self.client(connect, None).await?;
         witness.ensure_chroot().await?;
         for (name, client) in [("provider", &provider), ("consumer", &consumer), ("witness", &witness)] {
             let status = client.status();
@@ -94,8 +105,8 @@ impl Demo {
         stage.play().await
     }
 
-    async fn client(&self, transport: Option<Transport>) -> Result<Client> {
-        let mut builder = Builder::new(&self.connect)?.connect_timeout(Duration::from_secs(self.patience));
+    async fn client(&self, connect: &str, transport: Option<Transport>) -> Result<Client> {
+        let mut builder = Builder::new(connect)?.connect_timeout(Duration::from_secs(self.patience));
         if let Some(transport) = transport {
             builder = builder.transport(transport);
         }
