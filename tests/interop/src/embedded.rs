@@ -1,0 +1,3 @@
+//! The embedded server as a target.
+#[derive(Debug)]
+pub struct Embedded;

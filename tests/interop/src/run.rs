@@ -1,0 +1,238 @@
+//! One program on one target: its lines are read, its requests to the test are carried out, its checks are counted.
+
+#![expect(clippy::disallowed_methods, reason = "programs are other processes and run by the real clock")]
+
+use crate::{Program, name_of};
+use menagerie_ensemble::{bound_to_us, spawn_from_lasting_thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io::{BufRead, BufReader, Read, Write},
+    process::{Child, Stdio},
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// For a whole program; the slowest takes a fifth of it.
+const BUDGET: Duration = Duration::from_secs(60);
+
+/// A server that does what a program asks its test for.
+pub trait Target {
+    /// Which one, for people.
+    fn name(&self) -> String;
+    /// `host:port`.
+    fn connect_string(&self) -> String;
+    /// Closes every connection; sessions live on.
+    ///
+    /// # Errors
+    /// When it cannot be done, in words.
+    fn drop_connections(&self) -> Result<(), String>;
+    /// Is away for a moment, and comes back at the same address with its data and sessions.
+    ///
+    /// # Errors
+    /// When it cannot be done, in words.
+    fn restart(&self) -> Result<(), String>;
+    /// Ends a session behind its client's back.
+    ///
+    /// # Errors
+    /// When it cannot be done, in words.
+    fn expire(&self, session: i64, password: &[u8]) -> Result<(), String>;
+    /// How often each opcode has been received, by what of it is not answered: a ping in flight, or nothing.
+    ///
+    /// # Errors
+    /// When there is no record, in words.
+    fn opcodes(&self) -> Result<BTreeMap<i32, u64>, String>;
+}
+
+/// What came of a program.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Which client, of which version, as it says itself.
+    pub client: String,
+    /// The checks that hold.
+    pub passed: BTreeSet<String>,
+    /// The checks that do not, each with its reason.
+    pub failed: Vec<String>,
+    /// Everything else that is wrong: an exit code, a missing line, a request that could not be carried out.
+    pub wrong: Vec<String>,
+    /// What the program received of the target's opcodes.
+    pub opcodes: BTreeMap<i32, u64>,
+    /// How long it took.
+    pub took: Duration,
+    /// Its last words on both outputs.
+    said: String,
+}
+
+impl Outcome {
+    /// One line: client, checks, time, and opcodes with their counts.
+    pub fn line(&self, target: &str) -> String {
+        let mut line = format!(
+            "interop | {} | {target} | {} checks | {:.1} s |",
+            self.client,
+            self.passed.len(),
+            self.took.as_secs_f64()
+        );
+        for (opcode, count) in &self.opcodes {
+            let _ = write!(line, " {}:{count}", name_of(*opcode));
+        }
+        line
+    }
+
+    /// All that is wrong, with the program's words below it; empty when all is well. `wanted` are the opcodes that the
+    /// client can send: each must have been received and answered, and no other.
+    pub fn complaints(&self, wanted: &[i32]) -> String {
+        let mut found = self.wrong.clone();
+        found.extend(self.failed.iter().cloned());
+        let received = |opcode: &&i32| self.opcodes.contains_key(opcode);
+        for opcode in wanted.iter().filter(|opcode| !received(opcode)) {
+            found.push(format!("{} ({opcode}) was not received and answered", name_of(*opcode)));
+        }
+        for opcode in self.opcodes.keys().filter(|opcode| !wanted.contains(opcode)) {
+            found.push(format!("{} ({opcode}) was received and is not in the list", name_of(*opcode)));
+        }
+        if found.is_empty() { String::new() } else { format!("{}\n--- it said\n{}", found.join("\n"), self.said) }
+    }
+}
+
+/// A child that ends with its handle.
+struct Guard(Child);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+enum Line {
+    Out(String),
+    Err(String),
+}
+
+/// Runs `program` on `target`; everything that goes wrong is in the outcome.
+pub fn run(program: &Program, target: &dyn Target) -> Outcome {
+    let began = Instant::now();
+    let mut outcome = Outcome {
+        client: program.name.clone(),
+        passed: BTreeSet::new(),
+        failed: Vec::new(),
+        wrong: Vec::new(),
+        opcodes: BTreeMap::new(),
+        took: Duration::ZERO,
+        said: String::new(),
+    };
+    if let Err(why) = converse(program, target, &mut outcome, began + BUDGET) {
+        outcome.wrong.push(why);
+    }
+    match target.opcodes() {
+        Ok(opcodes) => outcome.opcodes = opcodes,
+        Err(why) => outcome.wrong.push(why),
+    }
+    outcome.took = began.elapsed();
+    outcome
+}
+
+fn converse(
+    program: &Program,
+    target: &dyn Target,
+    outcome: &mut Outcome,
+    deadline: Instant,
+) -> Result<(), String> {
+    let mut command = bound_to_us().map_err(|why| why.to_string())?;
+    command.arg(&program.executable).args(&program.arguments).envs(program.environment.iter().cloned());
+    command.env("INTEROP_CONNECT", target.connect_string()).env("INTEROP_ROOT", program.root());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for variable in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "PYTHONHOME"] {
+        command.env_remove(variable);
+    }
+    let mut child = Guard(spawn_from_lasting_thread(command).map_err(|why| why.to_string())?);
+    let lines = lines_of(&mut child.0);
+    let mut stdin = child.0.stdin.take().ok_or("the program has no stdin")?;
+    let mut announced = None;
+    while let Some(line) = next(&lines, deadline)? {
+        let text = match line {
+            Line::Err(text) => {
+                let _ = writeln!(outcome.said, "{text}");
+                continue;
+            }
+            Line::Out(text) => text,
+        };
+        let _ = writeln!(outcome.said, "{text}");
+        let (word, rest) = text.split_once(' ').unwrap_or((&text, ""));
+        match word {
+            "client" => outcome.client = rest.to_owned(),
+            "ok" if !outcome.passed.insert(rest.to_owned()) => {
+                outcome.wrong.push(format!("{rest} was checked twice"));
+            }
+            "FAILED" => outcome.failed.push(rest.to_owned()),
+            "checked" => announced = rest.parse::<usize>().ok(),
+            "do" => {
+                let answer = carry_out(rest, target).err().unwrap_or_else(|| "done".to_owned());
+                let _ = writeln!(outcome.said, "        {answer}");
+                writeln!(stdin, "{}", answer.replace('\n', " ")).map_err(|why| format!("answering: {why}"))?;
+            }
+            _ => {}
+        }
+    }
+    if announced != Some(outcome.passed.len() + outcome.failed.len()) || outcome.passed.is_empty() {
+        let (passed, failed) = (outcome.passed.len(), outcome.failed.len());
+        outcome.wrong.push(format!("{announced:?} checks were announced, {passed} held and {failed} did not"));
+    }
+    let status = child.0.wait().map_err(|why| format!("waiting for the program: {why}"))?;
+    if !status.success() {
+        outcome.wrong.push(format!("the program ended with {status}"));
+    }
+    Ok(())
+}
+
+fn carry_out(wish: &str, target: &dyn Target) -> Result<(), String> {
+    let words: Vec<_> = wish.split(' ').collect();
+    match *words.as_slice() {
+        ["drop"] => target.drop_connections(),
+        ["restart"] => target.restart(),
+        ["expire", session, password] => {
+            let session = u64::from_str_radix(session, 16).map_err(|why| format!("{session}: {why}"))?;
+            target.expire(session.cast_signed(), &bytes_of_hex(password)?)
+        }
+        _ => Err(format!("`{wish}` is no request")),
+    }
+}
+
+fn bytes_of_hex(text: &str) -> Result<Vec<u8>, String> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|digit| digit.to_digit(16).and_then(|value| u8::try_from(value).ok())).collect();
+    let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or_else(|| format!("{text} is no hex"))?;
+    Ok(digits.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect())
+}
+
+fn lines_of(child: &mut Child) -> Receiver<Line> {
+    let (sender, lines) = mpsc::channel();
+    if let Some(stdout) = child.stdout.take() {
+        forward(stdout, sender.clone(), Line::Out);
+    }
+    if let Some(stderr) = child.stderr.take() {
+        forward(stderr, sender, Line::Err);
+    }
+    lines
+}
+
+fn forward(from: impl Read + Send + 'static, to: mpsc::Sender<Line>, kind: fn(String) -> Line) {
+    thread::spawn(move || {
+        for line in BufReader::new(from).split(b'\n').map_while(Result::ok) {
+            if to.send(kind(String::from_utf8_lossy(&line).into_owned())).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// The next line; `None` when both outputs have ended.
+fn next(lines: &Receiver<Line>, deadline: Instant) -> Result<Option<Line>, String> {
+    match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        Ok(line) => Ok(Some(line)),
+        Err(RecvTimeoutError::Disconnected) => Ok(None),
+        Err(RecvTimeoutError::Timeout) => Err(format!("the program did not end within {BUDGET:?}")),
+    }
+}
