@@ -17,6 +17,13 @@ const JAVA: &[i32] = &[
 /// All of [`KAZOO`]'s, removeWatches, checkWatches, createContainer, createTTL, setWatches.
 const C: &[i32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, 21, 100, 101, -11];
 
+/// What the framework has operations for: no multiRead, getEphemerals, getAllChildrenNumber or whoAmI.
+const CURATOR: &[i32] = &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 15, 16, 17, 18, 19, 21, 100, 101, 105, 106, -11];
+
+/// What the commands of `zkCli.sh` come to. It has none for create2, checkWatches and multiRead.
+const ZK_CLI: &[i32] =
+    &[1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 18, 19, 21, 100, 101, 103, 104, 105, 106, 107, -11];
+
 /// Runs `program` on `target`, prints the line of the table, and fails with all that is wrong.
 fn prove(program: Result<Program, String>, target: Result<impl Target, String>, opcodes: &[i32]) {
     let (program, target) = match (program, target) {
@@ -53,4 +60,14 @@ fn java_client_3_9_on_apache() {
 #[test]
 fn c_client_on_apache() {
     prove(Program::c(), Real::start(), C);
+}
+
+#[test]
+fn curator_on_apache() {
+    prove(Program::curator(Version::V3_9), Real::start(), CURATOR);
+}
+
+#[test]
+fn zk_cli_on_apache() {
+    prove(Program::zk_cli(Version::V3_9), Real::start(), ZK_CLI);
 }
