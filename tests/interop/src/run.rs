@@ -38,7 +38,7 @@ pub trait Target {
     /// # Errors
     /// When it cannot be done, in words.
     fn expire(&self, session: i64, password: &[u8]) -> Result<(), String>;
-    /// How often each opcode has been received, by what of it is not answered: a ping in flight, or nothing.
+    /// How often each opcode has been received and answered.
     ///
     /// # Errors
     /// When there is no record, in words.
@@ -56,7 +56,7 @@ pub struct Outcome {
     pub failed: Vec<String>,
     /// Everything else that is wrong: an exit code, a missing line, a request that could not be carried out.
     pub wrong: Vec<String>,
-    /// What the program received of the target's opcodes.
+    /// How often the target received and answered each opcode.
     pub opcodes: BTreeMap<i32, u64>,
     /// How long it took.
     pub took: Duration,

@@ -1,7 +1,7 @@
 //! Each of other people's clients, on Apache ZooKeeper and on the embedded server.
 
 use menagerie_ensemble::Version;
-use menagerie_interop::{Program, Real, Target, run};
+use menagerie_interop::{Embedded, Program, Real, Target, run};
 use std::io::{self, Write};
 
 /// create to getChildren, sync, ping, getChildren2, multi, create2, reconfig, auth, closeSession. SASL is left out: it needs
@@ -37,37 +37,29 @@ fn prove(program: Result<Program, String>, target: Result<impl Target, String>, 
     assert!(complaints.is_empty(), "{} on {}\n{complaints}", outcome.client, target.name());
 }
 
-#[test]
-fn kazoo_of_bookworm_on_apache() {
-    prove(Program::kazoo("kazoo"), Real::start(), KAZOO);
+/// A test for each target: the real server proves the program, the program proves the embedded server.
+macro_rules! client {
+    ($name:ident, $program:expr, $opcodes:expr) => {
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn on_apache() {
+                prove($program, Real::start(), $opcodes);
+            }
+
+            #[test]
+            fn on_the_embedded_server() {
+                prove($program, Embedded::start(), $opcodes);
+            }
+        }
+    };
 }
 
-#[test]
-fn kazoo_of_trixie_on_apache() {
-    prove(Program::kazoo("kazoo-2").map(|program| program.named("kazoo-2")), Real::start(), KAZOO);
-}
-
-#[test]
-fn java_client_3_8_on_apache() {
-    prove(Program::java(Version::V3_8), Real::start(), JAVA);
-}
-
-#[test]
-fn java_client_3_9_on_apache() {
-    prove(Program::java(Version::V3_9), Real::start(), JAVA);
-}
-
-#[test]
-fn c_client_on_apache() {
-    prove(Program::c(), Real::start(), C);
-}
-
-#[test]
-fn curator_on_apache() {
-    prove(Program::curator(Version::V3_9), Real::start(), CURATOR);
-}
-
-#[test]
-fn zk_cli_on_apache() {
-    prove(Program::zk_cli(Version::V3_9), Real::start(), ZK_CLI);
-}
+client!(kazoo_of_bookworm, Program::kazoo("kazoo"), KAZOO);
+client!(kazoo_of_trixie, Program::kazoo("kazoo-2"), KAZOO);
+client!(java_client_of_3_8, Program::java(Version::V3_8), JAVA);
+client!(java_client_of_3_9, Program::java(Version::V3_9), JAVA);
+client!(c_client, Program::c(), C);
+client!(curator, Program::curator(Version::V3_9), CURATOR);
+client!(zk_cli, Program::zk_cli(Version::V3_9), ZK_CLI);
