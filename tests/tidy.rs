@@ -112,7 +112,9 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
     let foreign: &[&str] = match path {
         _ if path.starts_with("jute/src/") => &["menagerie", "zooctl"],
         _ if path.starts_with("src/") => &["zooctl", "menagerie_ensemble"],
-        _ if path.starts_with("tests/ensemble/src/") => &["menagerie", "menagerie_jute", "zooctl"],
+        _ if path.starts_with("tests/ensemble/src/") || path.starts_with("tests/interop/") => {
+            &["menagerie", "menagerie_jute", "zooctl"]
+        }
         _ => &[],
     };
     let code = scrub(text);

@@ -6,12 +6,16 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{self, Command},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 /// A program of `programs/`, ready to run.
 #[derive(Clone, Debug)]
 pub struct Program {
-    /// Its name, also that of its root znode.
+    /// Which one.
     pub name: String,
     pub(crate) executable: PathBuf,
     pub(crate) arguments: Vec<OsString>,
@@ -37,6 +41,30 @@ impl Program {
         python("kazoo_client.py", vec![("PYTHONPATH".to_owned(), path)])
     }
 
+    /// The newest kazoo that pip finds, installed for this process only.
+    ///
+    /// # Errors
+    /// When it cannot be installed, in words.
+    pub fn newest_kazoo() -> Result<Self, String> {
+        let home = own_directory("kazoo-newest")?;
+        let mut venv = Command::new(debian_python()?);
+        venv.args(["-m", "venv", "--clear"]).arg(&home);
+        compile(venv)?;
+        let mut pip = Command::new(home.join("bin/python3"));
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-compile",
+            "--target",
+        ]);
+        pip.arg(home.join("packages")).arg("kazoo");
+        compile(pip)?;
+        Self::kazoo_at(&home.join("packages"))
+    }
+
     /// `zkCli.sh` of Debian's package, on the Java client of `version`.
     ///
     /// # Errors
@@ -50,13 +78,18 @@ impl Program {
             fs::create_dir_all(home.join(directory)).map_err(words)?;
         }
         let link = home.join("bin/zkCli.sh");
-        let _ = fs::remove_file(&link);
-        std::os::unix::fs::symlink(&script, &link).map_err(words)?;
+        match std::os::unix::fs::symlink(&script, &link) {
+            Err(why) if why.kind() != std::io::ErrorKind::AlreadyExists => return Err(words(why)),
+            _ => {}
+        }
         let java = executable("java")?;
         let class_path = version.class_path().map_err(|why| why.to_string())?;
         let surroundings =
             format!("JAVA={}\nCLASSPATH={class_path}\nZOO_LOG_DIR={}\n", java.display(), home.display());
-        fs::write(home.join("libexec/zkEnv.sh"), surroundings).map_err(words)?;
+        // Written whole before it has its name: another test of this process may be about to read it.
+        let draft = home.join(format!("draft-{:?}", std::thread::current().id()));
+        fs::write(&draft, surroundings).map_err(words)?;
+        fs::rename(&draft, home.join("libexec/zkEnv.sh")).map_err(words)?;
         let mut program = python("zkcli.py", vec![("INTEROP_ZKCLI".to_owned(), link.into())])?;
         program.environment.push(("JVMFLAGS".to_owned(), light_jvm().join(" ").into()));
         program.environment.push(("PYTHONPATH".to_owned(), sources().into()));
@@ -78,7 +111,8 @@ impl Program {
     /// When something is missing or does not compile, in words.
     pub fn curator(version: Version) -> Result<Self, String> {
         let mut class_path = version.class_path().map_err(|why| why.to_string())?;
-        for jar in ["curator-client", "curator-framework", "curator-recipes", "curator-x-discovery", "guava"] {
+        for jar in ["curator-client", "curator-framework", "curator-recipes", "curator-x-discovery", "guava"]
+        {
             let jar = unpacked(&format!("curator/usr/share/java/{jar}.jar"))?;
             class_path.push(':');
             class_path.push_str(&jar.display().to_string());
@@ -110,33 +144,32 @@ impl Program {
         })
     }
 
-    /// The znode below which the program works: one for each, also when the same runs beside it.
+    /// A znode below which the program works, another for each run.
     pub(crate) fn root(&self) -> String {
-        format!("/{}-{}", self.name, process::id())
-    }
-
-    /// The same under another name.
-    #[must_use]
-    pub fn named(mut self, name: &str) -> Self {
-        name.clone_into(&mut self.name);
-        self
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        format!("/{}-{}", self.name, RUNS.fetch_add(1, Ordering::Relaxed))
     }
 }
 
 fn python(script: &str, environment: Vec<(String, OsString)>) -> Result<Program, String> {
-    // Debian's own Python is the one that Debian's kazoo is made for.
-    let debian = PathBuf::from("/usr/bin/python3");
-    let python = if debian.is_file() { debian } else { executable("python3")? };
     let arguments = vec![OsString::from("-B"), sources().join(script).into()];
     let name = script.trim_end_matches(".py").to_owned();
-    Ok(Program { name, executable: python, arguments, environment })
+    Ok(Program { name, executable: debian_python()?, arguments, environment })
+}
+
+/// Debian's own Python is the one that Debian's kazoo is made for.
+fn debian_python() -> Result<PathBuf, String> {
+    let debian = PathBuf::from("/usr/bin/python3");
+    if debian.is_file() { Ok(debian) } else { executable("python3") }
 }
 
 /// Compiles `CLASS.java` and `Checks.java` against `class_path`, into a directory of its own.
 fn java_program(class: &str, name: &str, class_path: &str) -> Result<Program, String> {
     let out = own_directory(name)?;
     let mut compiler = Command::new(executable("javac")?);
-    compiler.args(["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-nowarn", "-proc:none", "-d"]).arg(&out);
+    compiler
+        .args(["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-nowarn", "-proc:none", "-d"])
+        .arg(&out);
     compiler.args(["-cp", class_path]).arg(sources().join("Checks.java"));
     compiler.arg(sources().join(format!("{class}.java")));
     compile(compiler)?;
@@ -158,18 +191,33 @@ fn light_jvm() -> [&'static str; 6] {
     ]
 }
 
+/// Runs a compiler or an installer, once: a second test of this process finds it done.
 fn compile(mut compiler: Command) -> Result<(), String> {
+    static DONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let line = format!("{compiler:?}");
+    if done.contains(&line) {
+        return Ok(());
+    }
     let output = compiler.output().map_err(|why| format!("{compiler:?}: {why}"))?;
     if output.status.success() {
+        done.push(line);
         return Ok(());
     }
     let said = [output.stdout, output.stderr].concat();
     Err(format!("{compiler:?} ended with {}:\n{}", output.status, String::from_utf8_lossy(&said)))
 }
 
-/// Only this process writes there: the same program may be built by another at the same time.
+/// Only this process writes there: the same program may be built by another at the same time. What ended processes left is
+/// removed.
 fn own_directory(name: &str) -> Result<PathBuf, String> {
-    let directory = target_dir().join("interop").join(format!("{name}-{}", process::id()));
+    let home = target_dir().join("interop");
+    for entry in fs::read_dir(&home).into_iter().flatten().flatten() {
+        if !Path::new("/proc").join(entry.file_name()).exists() {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let directory = home.join(process::id().to_string()).join(name);
     fs::create_dir_all(&directory).map_err(|why| format!("{}: {why}", directory.display()))?;
     Ok(directory)
 }

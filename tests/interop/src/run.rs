@@ -91,7 +91,11 @@ impl Outcome {
         for opcode in self.opcodes.keys().filter(|opcode| !wanted.contains(opcode)) {
             found.push(format!("{} ({opcode}) was received and is not in the list", name_of(*opcode)));
         }
-        if found.is_empty() { String::new() } else { format!("{}\n--- it said\n{}", found.join("\n"), self.said) }
+        if found.is_empty() {
+            String::new()
+        } else {
+            format!("{}\n--- it said\n{}", found.join("\n"), self.said)
+        }
     }
 }
 
@@ -171,14 +175,17 @@ fn converse(
             "do" => {
                 let answer = carry_out(rest, target).err().unwrap_or_else(|| "done".to_owned());
                 let _ = writeln!(outcome.said, "        {answer}");
-                writeln!(stdin, "{}", answer.replace('\n', " ")).map_err(|why| format!("answering: {why}"))?;
+                writeln!(stdin, "{}", answer.replace('\n', " "))
+                    .map_err(|why| format!("answering: {why}"))?;
             }
             _ => {}
         }
     }
     if announced != Some(outcome.passed.len() + outcome.failed.len()) || outcome.passed.is_empty() {
         let (passed, failed) = (outcome.passed.len(), outcome.failed.len());
-        outcome.wrong.push(format!("{announced:?} checks were announced, {passed} held and {failed} did not"));
+        outcome
+            .wrong
+            .push(format!("{announced:?} checks were announced, {passed} held and {failed} did not"));
     }
     let status = child.0.wait().map_err(|why| format!("waiting for the program: {why}"))?;
     if !status.success() {
@@ -194,7 +201,7 @@ fn carry_out(wish: &str, target: &dyn Target) -> Result<(), String> {
         ["restart"] => target.restart(),
         ["expire", session, password] => {
             let session = u64::from_str_radix(session, 16).map_err(|why| format!("{session}: {why}"))?;
-            target.expire(session.cast_signed(), &bytes_of_hex(password)?)
+            target.expire(i64::from_be_bytes(session.to_be_bytes()), &bytes_of_hex(password)?)
         }
         _ => Err(format!("`{wish}` is no request")),
     }
