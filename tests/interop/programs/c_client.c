@@ -366,10 +366,10 @@ static void an_expired_session_is_told(void) {
 
 static void pings_keep_an_idle_session(void) {
     static struct events session = NO_EVENTS;
-    zhandle_t *other = join_session(&session, 1500, NULL);
-    HOLDS(zoo_recv_timeout(other) == 1500);
+    zhandle_t *other = join_session(&session, 3000, NULL);
+    HOLDS(zoo_recv_timeout(other) == 3000);
     CODE(ZOK, zoo_create(other, at("idle"), "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_EPHEMERAL, NULL, 0));
-    usleep(3200000);
+    usleep(3800000);
     HOLDS(session.losses == 0 && session.connects == 1);
     CODE(ZOK, zoo_exists(zk, at("idle"), 0, NULL));
     CODE(ZOK, zookeeper_close(other));

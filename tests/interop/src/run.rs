@@ -15,7 +15,7 @@ use std::{
 };
 
 /// For a whole program; the slowest takes a fifth of it.
-const BUDGET: Duration = Duration::from_secs(60);
+const BUDGET: Duration = Duration::from_secs(150);
 
 /// A server that does what a program asks its test for.
 pub trait Target {
@@ -241,5 +241,96 @@ fn next(lines: &Receiver<Line>, deadline: Instant) -> Result<Option<Line>, Strin
         Ok(line) => Ok(Some(line)),
         Err(RecvTimeoutError::Disconnected) => Ok(None),
         Err(RecvTimeoutError::Timeout) => Err(format!("the program did not end within {BUDGET:?}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// A server that only keeps what it is asked for.
+    #[derive(Default)]
+    struct Asked(Mutex<Vec<String>>);
+
+    impl Asked {
+        fn note(&self, what: String) -> Result<(), String> {
+            self.0.lock().unwrap().push(what);
+            Ok(())
+        }
+    }
+
+    impl Target for Asked {
+        fn name(&self) -> String {
+            "nothing".to_owned()
+        }
+        fn connect_string(&self) -> String {
+            "127.0.0.1:1".to_owned()
+        }
+        fn drop_connections(&self) -> Result<(), String> {
+            self.note("drop".to_owned())
+        }
+        fn restart(&self) -> Result<(), String> {
+            Err("it stays\nup".to_owned())
+        }
+        fn expire(&self, session: i64, password: &[u8]) -> Result<(), String> {
+            self.note(format!("{session} {password:?}"))
+        }
+        fn opcodes(&self) -> Result<BTreeMap<i32, u64>, String> {
+            Ok(BTreeMap::from([(1, 2), (11, 5)]))
+        }
+    }
+
+    fn shell(script: &str) -> (Outcome, Vec<String>) {
+        let program = Program {
+            name: "script".to_owned(),
+            executable: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into()],
+            environment: Vec::new(),
+        };
+        let asked = Asked::default();
+        let outcome = run(&program, &asked);
+        (outcome, asked.0.into_inner().unwrap())
+    }
+
+    const GOOD: &str = "echo client It 1.0; echo ok one; echo ok two; echo checked 2";
+
+    #[test]
+    fn a_good_program_has_no_complaints_and_its_wishes_are_carried_out() {
+        let ask = r#"for what in drop "expire ffffffffffffffff 00ff" restart nonsense; do
+            echo "do $what"; read answer; echo "$answer" >&2; done"#;
+        let (outcome, asked) = shell(&format!("{GOOD}; {ask}"));
+        assert_eq!(outcome.complaints(&[1, 11]), "");
+        assert_eq!((outcome.client.as_str(), outcome.passed.len()), ("It 1.0", 2));
+        assert!(
+            outcome.line("nothing").contains("It 1.0 | nothing | 2 checks"),
+            "{}",
+            outcome.line("nothing")
+        );
+        assert!(outcome.line("nothing").ends_with("create:2 ping:5"), "{}", outcome.line("nothing"));
+        assert_eq!(asked, ["drop", "-1 [0, 255]"]);
+        for answer in ["done\n", "it stays up\n", "`nonsense` is no request\n"] {
+            assert!(outcome.said.contains(answer), "{}", outcome.said);
+        }
+    }
+
+    #[test]
+    fn everything_else_is_a_complaint() {
+        let bad = [
+            ("echo ok one; echo 'FAILED two: 1 is not 2'; echo checked 2", "two: 1 is not 2"),
+            ("echo ok one; echo checked 2", "Some(2) checks were announced, 1 held"),
+            ("echo ok one", "None checks were announced"),
+            ("echo checked 0", "0 held"),
+            ("echo ok one; echo ok one; echo checked 1", "one was checked twice"),
+            ("echo ok one; echo checked 1; exit 3", "ended with exit status: 3"),
+            ("echo ok one; echo checked 1; kill -9 $$", "ended with signal: 9"),
+        ];
+        for (script, complaint) in bad {
+            let complaints = shell(script).0.complaints(&[1, 11]);
+            assert!(complaints.contains(complaint), "{script}: {complaints}");
+        }
+        let (outcome, _) = shell(GOOD);
+        assert!(outcome.complaints(&[1]).contains("ping (11) was received and is not in the list"));
+        assert!(outcome.complaints(&[1, 2, 11]).contains("delete (2) was not received and answered"));
     }
 }
