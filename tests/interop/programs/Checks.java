@@ -12,6 +12,7 @@ import java.util.function.Predicate;
 /** What the Java programs share; the lines are those of checks.py. */
 final class Checks {
     static final String CONNECT = System.getenv("INTEROP_CONNECT");
+    static final String REMOTE = System.getenv("INTEROP_REMOTE");
     static final String ROOT = System.getenv("INTEROP_ROOT");
     static final long DEADLINE_MS = 30_000;
 

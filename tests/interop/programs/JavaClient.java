@@ -23,6 +23,10 @@ import org.apache.zookeeper.data.ACL;
 import org.apache.zookeeper.data.ClientInfo;
 import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.data.Stat;
+import org.apache.zookeeper.recipes.leader.LeaderElectionSupport;
+import org.apache.zookeeper.recipes.lock.LockListener;
+import org.apache.zookeeper.recipes.lock.WriteLock;
+import org.apache.zookeeper.recipes.queue.DistributedQueue;
 import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 
 /** The Java client: every operation it has, all kinds of watches, reconnects and the end of its session. */
@@ -52,7 +56,11 @@ final class JavaClient {
     }
 
     private static ZooKeeper connect(Events events, int timeout) throws Exception {
-        ZooKeeper client = new ZooKeeper(Checks.CONNECT, timeout, events);
+        return connect(Checks.CONNECT, events, timeout);
+    }
+
+    private static ZooKeeper connect(String address, Events events, int timeout) throws Exception {
+        ZooKeeper client = new ZooKeeper(address, timeout, events);
         events.states.await("connection", seen -> seen.contains(KeeperState.SyncConnected));
         return client;
     }
@@ -285,6 +293,35 @@ final class JavaClient {
                 return null;
             });
         });
+        Checks.check("what_changed_meanwhile_is_told", () -> {
+            Events states = new Events();
+            Events events = new Events();
+            create("away");
+            create("away/gone");
+            create("away/data");
+            create("away/parent");
+            create("away/quiet");
+            ZooKeeper other = connect(Checks.REMOTE, states, TIMEOUT_MS);
+            other.getData(at("away/data"), events, null);
+            other.getData(at("away/gone"), events, null);
+            other.getData(at("away/quiet"), events, null);
+            other.exists(at("away/made"), events);
+            other.getChildren(at("away/parent"), events);
+            Checks.please("away");
+            states.states.await("loss", seen -> seen.contains(KeeperState.Disconnected));
+            zk.setData(at("away/data"), bytes("1"), -1);
+            zk.delete(at("away/gone"), -1);
+            create("away/made");
+            create("away/parent/child");
+            Checks.please("back");
+            List<String> seen = events.nodes.await("four events", items -> items.size() >= 4);
+            Checks.equal(sorted(seen), Arrays.asList("NodeChildrenChanged /away/parent", "NodeCreated /away/made",
+                "NodeDataChanged /away/data", "NodeDeleted /away/gone"), "events");
+            other.setData(at("away/quiet"), bytes("1"), -1);
+            Checks.equal(events.nodes.await("a fifth", items -> items.size() == 5).get(4), "NodeDataChanged /away/quiet",
+                "event");
+            other.close();
+        });
         Checks.check("one_shot_watches_outlive_a_connection", () -> reconnect(false));
         Checks.check("lasting_watches_outlive_a_connection", () -> reconnect(true));
     }
@@ -325,6 +362,69 @@ final class JavaClient {
             events.are("NodeDataChanged /" + name, "NodeDataChanged /" + name + "-quiet");
         }
         other.close();
+    }
+
+    /** A lock that tells when it is acquired. */
+    private static WriteLock lock(ZooKeeper client, Checks.Box<String> acquired) {
+        return new WriteLock(client, at("lock"), Ids.OPEN_ACL_UNSAFE, new LockListener() {
+            @Override
+            public void lockAcquired() {
+                acquired.put("acquired");
+            }
+
+            @Override
+            public void lockReleased() {
+            }
+        });
+    }
+
+    /** ZooKeeper's own recipes. */
+    private static void recipes() {
+        Checks.check("a_lock_and_the_end_of_its_holder", () -> {
+            create("lock");
+            Checks.Box<String> mine = new Checks.Box<>();
+            ZooKeeper other = connect();
+            WriteLock theirs = lock(other, new Checks.Box<>());
+            WriteLock ours = lock(zk, mine);
+            Checks.equal(theirs.lock(), true, "acquired");
+            Checks.equal(ours.lock(), false, "acquired by two");
+            Checks.equal(mine.items(), List.of(), "acquired");
+            Checks.expire(other.getSessionId(), other.getSessionPasswd());
+            mine.await("lock", items -> items.contains("acquired"));
+            Checks.equal(ours.isOwner(), true, "owner");
+            ours.unlock();
+            other.close();
+        });
+        Checks.check("a_queue", () -> {
+            DistributedQueue queue = new DistributedQueue(zk, at("queue"), Ids.OPEN_ACL_UNSAFE);
+            Checks.equal(queue.poll(), null, "item of an empty queue");
+            queue.offer(bytes("first"));
+            queue.offer(bytes("second"));
+            Checks.equal(queue.peek(), bytes("first"), "item");
+            Checks.equal(queue.take(), bytes("first"), "item");
+            Checks.equal(queue.remove(), bytes("second"), "item");
+        });
+        Checks.check("an_election", () -> {
+            create("election");
+            ZooKeeper other = connect();
+            LeaderElectionSupport first = candidate(zk, "first");
+            Checks.until("leader", () -> "first".equals(first.getLeaderHostName()));
+            LeaderElectionSupport second = candidate(other, "second");
+            Checks.equal(second.getLeaderHostName(), "first", "leader");
+            first.stop();
+            Checks.until("next leader", () -> "second".equals(second.getLeaderHostName()));
+            second.stop();
+            other.close();
+        });
+    }
+
+    private static LeaderElectionSupport candidate(ZooKeeper client, String name) {
+        LeaderElectionSupport candidate = new LeaderElectionSupport();
+        candidate.setZooKeeper(client);
+        candidate.setRootNodeName(at("election"));
+        candidate.setHostName(name);
+        candidate.start();
+        return candidate;
     }
 
     private static void sessions() {
@@ -410,6 +510,7 @@ final class JavaClient {
         operations();
         access();
         watches();
+        recipes();
         sessions();
         Checks.run();
     }

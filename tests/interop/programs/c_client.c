@@ -112,10 +112,14 @@ static int is_event(struct events *events, int number, int type, const char *nam
            strcmp(events->paths[number], at(name)) == 0;
 }
 
-static zhandle_t *join_session(struct events *events, int timeout, const clientid_t *session) {
-    zhandle_t *handle = zookeeper_init(getenv("INTEROP_CONNECT"), watch, timeout, session, events, ZOO_NO_LOG_CLIENTENV);
+static zhandle_t *join_at(const char *address, struct events *events, int timeout, const clientid_t *session) {
+    zhandle_t *handle = zookeeper_init(getenv(address), watch, timeout, session, events, ZOO_NO_LOG_CLIENTENV);
     if (!handle || !reached(events, &events->connects, 1)) broke("no connection");
     return handle;
+}
+
+static zhandle_t *join_session(struct events *events, int timeout, const clientid_t *session) {
+    return join_at("INTEROP_CONNECT", events, timeout, session);
 }
 
 static void expire(zhandle_t *handle) {
@@ -343,6 +347,37 @@ static void watches_outlive_a_connection(void) {
     CODE(ZOK, zookeeper_close(other));
 }
 
+static int was_told(struct events *events, int type, const char *name) {
+    for (int i = 0; i < events->count; i++)
+        if (events->types[i] == type && strcmp(events->paths[i], at(name)) == 0) return 1;
+    return 0;
+}
+
+static void what_changed_meanwhile_is_told(void) {
+    static struct events session = NO_EVENTS, events = NO_EVENTS;
+    char data[64];
+    int length = sizeof data;
+    struct String_vector names;
+    zhandle_t *other = join_at("INTEROP_REMOTE", &session, TIMEOUT_MS, NULL);
+    CODE(ZOK, create("away", "", ZOO_PERSISTENT));
+    CODE(ZOK, create("away/gone", "", ZOO_PERSISTENT));
+    CODE(ZOK, zoo_wget_children(other, at("away"), watch, &events, &names));
+    deallocate_String_vector(&names);
+    CODE(ZOK, zoo_wget(other, at("away"), watch, &events, data, &length, NULL));
+    CODE(ZOK, zoo_wexists(other, at("away/gone"), watch, &events, NULL));
+    CODE(ZNONODE, zoo_wexists(other, at("away/made"), watch, &events, NULL));
+    please("away");
+    HOLDS(reached(&session, &session.losses, 1));
+    CODE(ZOK, zoo_set(zk, at("away"), "1", 1, -1));
+    CODE(ZOK, zoo_delete(zk, at("away/gone"), -1));
+    CODE(ZOK, create("away/made", "", ZOO_PERSISTENT));
+    please("back");
+    HOLDS(reached(&events, &events.count, 4) && events.count == 4);
+    HOLDS(was_told(&events, ZOO_CHANGED_EVENT, "away") && was_told(&events, ZOO_CHILD_EVENT, "away"));
+    HOLDS(was_told(&events, ZOO_DELETED_EVENT, "away/gone") && was_told(&events, ZOO_CREATED_EVENT, "away/made"));
+    CODE(ZOK, zookeeper_close(other));
+}
+
 static void ephemerals_go_with_their_session(void) {
     static struct events session = NO_EVENTS, events = NO_EVENTS;
     zhandle_t *other = join_session(&session, TIMEOUT_MS, NULL);
@@ -421,6 +456,7 @@ static const struct {
     CHECK(one_shot_watches),
     CHECK(removed_watches),
     CHECK(watches_outlive_a_connection),
+    CHECK(what_changed_meanwhile_is_told),
     CHECK(ephemerals_go_with_their_session),
     CHECK(an_expired_session_is_told),
     CHECK(pings_keep_an_idle_session),

@@ -101,7 +101,13 @@ impl Program {
     /// # Errors
     /// When something is missing or does not compile, in words.
     pub fn java(version: Version) -> Result<Self, String> {
-        let class_path = version.class_path().map_err(|why| why.to_string())?;
+        let mut class_path = version.class_path().map_err(|why| why.to_string())?;
+        let package = if version == Version::V3_8 { "3.8" } else { "3.9" };
+        for recipe in ["lock", "queue", "election"] {
+            let jar = unpacked(&format!("{package}/usr/share/java/zookeeper-recipes-{recipe}.jar"))?;
+            class_path.push(':');
+            class_path.push_str(&jar.display().to_string());
+        }
         java_program("JavaClient", &format!("java-{version}"), &class_path)
     }
 

@@ -1,6 +1,7 @@
 //! The embedded server as a target: its own handles do what programs ask for, its own log shows the requests.
 
 use crate::run::Target;
+use menagerie_ensemble::proxy::Proxy;
 use menagerie_server::{Limits, Server};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::runtime::{Builder, Runtime};
@@ -14,6 +15,7 @@ const LOG: usize = 100_000;
 /// A server of this process.
 #[derive(Debug)]
 pub struct Embedded {
+    remote: Proxy,
     server: Server,
     runtime: Runtime,
 }
@@ -31,7 +33,8 @@ impl Embedded {
         limits.max_session_timeout = Some(LONGEST_SESSION);
         limits.log = LOG;
         let server = runtime.block_on(Server::builder().limits(limits).start()).map_err(words)?;
-        Ok(Embedded { server, runtime })
+        let remote = Proxy::start(server.local_addr()).map_err(|why| why.to_string())?;
+        Ok(Embedded { remote, server, runtime })
     }
 }
 
@@ -42,6 +45,15 @@ impl Target for Embedded {
 
     fn connect_string(&self) -> String {
         self.server.connect_string()
+    }
+
+    fn remote_connect_string(&self) -> String {
+        self.remote.connect_string()
+    }
+
+    fn set_remote_away(&self, away: bool) -> Result<(), String> {
+        let done = if away { self.remote.refuse() } else { self.remote.accept() };
+        done.map_err(|why| why.to_string())
     }
 
     fn drop_connections(&self) -> Result<(), String> {

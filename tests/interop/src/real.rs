@@ -1,4 +1,4 @@
-//! Apache ZooKeeper 3.9.3 as a target: one server for all tests of the process, and a proxy for each.
+//! Apache ZooKeeper 3.9.3 as a target: one server for all tests of the process, and proxies for each.
 
 use crate::run::Target;
 use menagerie_ensemble::{Ensemble, Version, proxy::Proxy};
@@ -21,6 +21,8 @@ const CLOSE_SESSION: i32 = -11;
 pub struct Real {
     server: Arc<Ensemble>,
     proxy: Proxy,
+    /// In front of the other, which counts for both.
+    remote: Proxy,
 }
 
 impl Real {
@@ -42,7 +44,8 @@ impl Real {
         };
         drop(shared);
         let proxy = Proxy::start(address(&server)?).map_err(|why| why.to_string())?;
-        Ok(Real { server, proxy })
+        let remote = Proxy::start(proxy.addr()).map_err(|why| why.to_string())?;
+        Ok(Real { server, proxy, remote })
     }
 }
 
@@ -57,6 +60,15 @@ impl Target for Real {
 
     fn connect_string(&self) -> String {
         self.proxy.connect_string()
+    }
+
+    fn remote_connect_string(&self) -> String {
+        self.remote.connect_string()
+    }
+
+    fn set_remote_away(&self, away: bool) -> Result<(), String> {
+        let done = if away { self.remote.refuse() } else { self.remote.accept() };
+        done.map_err(|why| why.to_string())
     }
 
     fn drop_connections(&self) -> Result<(), String> {

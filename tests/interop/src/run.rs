@@ -23,6 +23,13 @@ pub trait Target {
     fn name(&self) -> String;
     /// `host:port`.
     fn connect_string(&self) -> String;
+    /// `host:port` of another way to it, which can be out of reach.
+    fn remote_connect_string(&self) -> String;
+    /// Closes the other way (`true`) and its connections, or opens it again.
+    ///
+    /// # Errors
+    /// When it cannot be done, in words.
+    fn set_remote_away(&self, away: bool) -> Result<(), String>;
     /// Closes every connection; sessions live on.
     ///
     /// # Errors
@@ -147,6 +154,7 @@ fn converse(
     let mut command = bound_to_us().map_err(|why| why.to_string())?;
     command.arg(&program.executable).args(&program.arguments).envs(program.environment.iter().cloned());
     command.env("INTEROP_CONNECT", target.connect_string()).env("INTEROP_ROOT", program.root());
+    command.env("INTEROP_REMOTE", target.remote_connect_string());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for variable in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "PYTHONHOME"] {
         command.env_remove(variable);
@@ -198,6 +206,8 @@ fn carry_out(wish: &str, target: &dyn Target) -> Result<(), String> {
     let words: Vec<_> = wish.split(' ').collect();
     match *words.as_slice() {
         ["drop"] => target.drop_connections(),
+        ["away"] => target.set_remote_away(true),
+        ["back"] => target.set_remote_away(false),
         ["restart"] => target.restart(),
         ["expire", session, password] => {
             let session = u64::from_str_radix(session, 16).map_err(|why| format!("{session}: {why}"))?;
@@ -267,6 +277,12 @@ mod tests {
         fn connect_string(&self) -> String {
             "127.0.0.1:1".to_owned()
         }
+        fn remote_connect_string(&self) -> String {
+            "127.0.0.1:2".to_owned()
+        }
+        fn set_remote_away(&self, away: bool) -> Result<(), String> {
+            self.note(format!("away {away}"))
+        }
         fn drop_connections(&self) -> Result<(), String> {
             self.note("drop".to_owned())
         }
@@ -297,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_good_program_has_no_complaints_and_its_wishes_are_carried_out() {
-        let ask = r#"for what in drop "expire ffffffffffffffff 00ff" restart nonsense; do
+        let ask = r#"for what in drop away back "expire ffffffffffffffff 00ff" restart nonsense; do
             echo "do $what"; read answer; echo "$answer" >&2; done"#;
         let (outcome, asked) = shell(&format!("{GOOD}; {ask}"));
         assert_eq!(outcome.complaints(&[1, 11]), "");
@@ -308,7 +324,7 @@ mod tests {
             outcome.line("nothing")
         );
         assert!(outcome.line("nothing").ends_with("create:2 ping:5"), "{}", outcome.line("nothing"));
-        assert_eq!(asked, ["drop", "-1 [0, 255]"]);
+        assert_eq!(asked, ["drop", "away true", "away false", "-1 [0, 255]"]);
         for answer in ["done\n", "it stays up\n", "`nonsense` is no request\n"] {
             assert!(outcome.said.contains(answer), "{}", outcome.said);
         }
