@@ -63,9 +63,12 @@ impl Version {
         }
     }
 
-    /// The class path of a server. ZooKeeper's own jars come first: their manifests name jars of the system, which
-    /// may be of another version.
-    pub(crate) fn class_path(self) -> Result<String> {
+    /// The class path of a server or a client. ZooKeeper's own jars come first: their manifests name jars of the
+    /// system, which may be of another version.
+    ///
+    /// # Errors
+    /// When one of them is not unpacked.
+    pub fn class_path(self) -> Result<String> {
         let home = target_dir().join("zookeeper");
         let own = home.join(self.directory()).join("usr/share/java");
         let libraries = home.join(Version::V3_8.directory()).join("usr/share/java");
@@ -90,7 +93,7 @@ impl fmt::Display for Version {
 }
 
 /// The workspace's target directory: `CARGO_TARGET_DIR`, else `target` beside the workspace's manifest.
-pub(crate) fn target_dir() -> PathBuf {
+pub fn target_dir() -> PathBuf {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let workspace = workspace.canonicalize().unwrap_or(workspace);
     match env::var_os("CARGO_TARGET_DIR") {
@@ -107,7 +110,10 @@ pub(crate) fn kazoo_packages() -> Result<PathBuf> {
 }
 
 /// The full path of `program` in one of the directories of `PATH`.
-pub(crate) fn program(program: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// When none has it.
+pub fn program(program: &str) -> Result<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
         .map(|directory| directory.join(program))

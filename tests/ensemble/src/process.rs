@@ -132,8 +132,12 @@ impl Drop for Process {
     }
 }
 
-/// A command that runs its further arguments, and is killed when this process ends.
-pub(crate) fn bound_to_us() -> Result<Command> {
+/// A command that runs its further arguments, and is killed when this process ends. Start it by
+/// [`spawn_from_lasting_thread`].
+///
+/// # Errors
+/// When `setpriv` is not installed.
+pub fn bound_to_us() -> Result<Command> {
     let mut command = Command::new(install::program("setpriv")?);
     command.args(["--pdeathsig", "KILL", "--", "/bin/sh", "-c", GUARD]).arg(process::id().to_string());
     Ok(command)
@@ -145,7 +149,10 @@ struct Job {
 }
 
 /// Starts `command` from a thread that ends only with the process.
-pub(crate) fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn_from_lasting_thread(command: Command) -> Result<Child> {
     static SPAWNER: OnceLock<Mutex<mpsc::Sender<Job>>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
         let (jobs, inbox) = mpsc::channel::<Job>();
