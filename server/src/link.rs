@@ -68,6 +68,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             if let Some(output) = turn.output {
                 self.output = output;
             }
+            if turn.has_work {
+                self.poll_write(cx)?;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
         }
     }
 
@@ -102,6 +107,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             let is_blocked = self.output.has_remaining();
             let turn = self.hub.turn(self.id, cx.waker(), &Done { written, input, is_blocked });
             let goes_on = turn.is_over
+                || turn.has_work
                 || turn.output.is_some()
                 || !input.is_empty()
                 || turn.wants_input && !self.wants_input;
