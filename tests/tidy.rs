@@ -113,6 +113,7 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
         _ if path.starts_with("jute/src/") => &["menagerie", "zooctl"],
         _ if path.starts_with("src/") => &["zooctl", "menagerie_ensemble"],
         _ if path.starts_with("tests/ensemble/src/") => &["menagerie", "menagerie_jute", "zooctl"],
+        _ if path.starts_with("tests/conformance/") => &["menagerie", "zooctl"],
         _ => &[],
     };
     let code = scrub(text);
@@ -462,6 +463,7 @@ const PLANTS: &[(&str, &str, &str, &str)] = &[
         "use menagerie_jute::X;",
         "use menagerie_ensemble::X;",
     ),
+    ("imports_run_one_way", "tests/conformance/src/a.rs", "use menagerie::Client;", "use menagerie_jute::X;"),
     (
         "nothing_is_silenced",
         "tests/a.rs",

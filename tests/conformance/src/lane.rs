@@ -1,0 +1,123 @@
+//! Rows that share a server: it starts with the first of them and ends with the last.
+
+use crate::{Row, Server, Setup, Target, embedded::Embedded};
+use menagerie_ensemble::Ensemble;
+use std::{
+    net::SocketAddr,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Mutex,
+    thread,
+    time::Instant,
+};
+
+/// Rows of one server that run at a time, unless they want to be alone. Most of their time they wait.
+const SIDE_BY_SIDE: usize = 6;
+
+/// A running server.
+#[derive(Debug)]
+pub enum Running {
+    /// Ours.
+    Embedded(Embedded),
+    /// A real one, or an ensemble.
+    Apache(Ensemble),
+}
+
+impl Running {
+    pub(crate) fn start(server: Server, setup: &Setup) -> Result<Self, String> {
+        let Some(version) = server.version() else { return Embedded::start(setup).map(Self::Embedded) };
+        let mut builder = Ensemble::builder(version)
+            .nodes(setup.nodes)
+            .heap_mib(128)
+            .config("tickTime", setup.tick_ms)
+            .config("maxSessionTimeout", -1)
+            .config("maxClientCnxns", setup.max_client_cnxns)
+            .config("4lw.commands.whitelist", setup.four_letter_words.unwrap_or("srvr"))
+            .jvm_flag(&format!("-Dzookeeper.extendedTypesEnabled={}", setup.extended_types))
+            .jvm_flag(&format!("-Dzookeeper.enforceQuota={}", setup.enforce_quota))
+            .jvm_flag(&format!("-Dznode.container.checkIntervalMs={}", setup.container_check_ms))
+            .jvm_flag(&format!("-Dznode.container.maxNeverUsedIntervalMs={}", setup.container_never_used_ms));
+        if setup.skip_acl {
+            builder = builder.jvm_flag("-Dzookeeper.skipACL=yes");
+        }
+        if setup.super_user {
+            builder = builder.super_user();
+        }
+        for (key, value) in setup.apache_config {
+            builder = builder.config(key, value);
+        }
+        for flag in setup.apache_jvm {
+            builder = builder.jvm_flag(flag);
+        }
+        builder.start().map(Self::Apache).map_err(|why| format!("{server} ({}): {why}", setup.name))
+    }
+
+    /// Where it, or the first of several, listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        match self {
+            Self::Embedded(server) => server.addr(),
+            Self::Apache(ensemble) => ensemble.node(1).client_addr(),
+        }
+    }
+
+    /// The handle of a real server.
+    #[must_use]
+    pub fn ensemble(&self) -> Option<&Ensemble> {
+        match self {
+            Self::Embedded(_) => None,
+            Self::Apache(ensemble) => Some(ensemble),
+        }
+    }
+}
+
+/// Rows for one server.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) server: Server,
+    pub(crate) setup: &'static Setup,
+    pub(crate) alone: bool,
+    pub(crate) rows: Vec<&'static Row>,
+}
+
+impl Lane {
+    /// Whether `row` on `server` belongs here.
+    pub(crate) fn takes(&self, server: Server, row: &Row) -> bool {
+        self.server == server && self.setup.name == row.setup.name && self.alone == row.alone
+    }
+
+    /// Runs all rows, and tells of each as it ends: `None` for good, or what went wrong.
+    pub(crate) fn run(&self, tell: &(dyn Fn(Server, &'static Row, Instant, Option<String>) + Sync)) {
+        let began = Instant::now();
+        let running = match Running::start(self.server, self.setup) {
+            Ok(running) => running,
+            Err(why) => {
+                return self.rows.iter().for_each(|row| tell(self.server, row, began, Some(why.clone())));
+            }
+        };
+        let left = Mutex::new(self.rows.iter().copied());
+        let next = || left.lock().unwrap().next();
+        let work = || {
+            while let Some(row) = next() {
+                let began = Instant::now();
+                tell(self.server, row, began, self.check(row, &running));
+            }
+        };
+        thread::scope(|scope| {
+            let workers = if self.alone { 1 } else { SIDE_BY_SIDE.min(self.rows.len()) };
+            for _ in 0..workers {
+                scope.spawn(work);
+            }
+        });
+    }
+
+    fn check(&self, row: &Row, running: &Running) -> Option<String> {
+        let checked = catch_unwind(AssertUnwindSafe(|| {
+            let target = Target::new(row, self.server, running);
+            if self.alone {
+                target.wait_until_quiet();
+            }
+            (row.check)(&target);
+        }));
+        checked.err().map(|_| crate::runner::last_panic())
+    }
+}

@@ -1,0 +1,5 @@
+//! P: ACLs and authentication.
+
+use menagerie_conformance::Row;
+
+pub(crate) const ROWS: &[Row] = &[];

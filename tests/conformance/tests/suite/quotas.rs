@@ -1,0 +1,5 @@
+//! Q: quotas.
+
+use menagerie_conformance::Row;
+
+pub(crate) const ROWS: &[Row] = &[];

@@ -1,0 +1,5 @@
+//! L: four-letter words.
+
+use menagerie_conformance::Row;
+
+pub(crate) const ROWS: &[Row] = &[];
