@@ -16,12 +16,16 @@
 //!
 //! The run goes red when a row of [`SECTIONS`] is missing, stands twice, or was not run on a server.
 
-#![expect(clippy::unwrap_used, reason = "a row fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a row fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "rows about time measure it by the real clock")]
 
 mod acl;
 mod create_delete;
+mod journal;
 mod multi;
 mod quotas;
+mod reaping;
+mod requests;
 mod sessions;
 mod watches;
 mod words;
@@ -37,8 +41,10 @@ const SECTIONS: &[(&str, usize)] =
 fn main() -> ExitCode {
     let tables = [
         sessions::ROWS,
+        requests::ROWS,
         zxid_stat::ROWS,
         create_delete::ROWS,
+        reaping::ROWS,
         multi::ROWS,
         watches::ROWS,
         acl::ROWS,
