@@ -21,7 +21,6 @@
 
 mod acl;
 mod create_delete;
-mod journal;
 mod multi;
 mod quotas;
 mod reaping;
