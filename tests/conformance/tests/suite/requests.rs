@@ -180,6 +180,12 @@ fn undecodable(t: &Target<'_>) {
         }
     }
     assert_eq!(session.get(&path, false).unwrap().1.version, 0);
+    // Credentials are read before there is a request, so there is nobody to answer.
+    for op in [OpCode::AUTH, OpCode::SASL] {
+        let mut session = t.session();
+        session.send(op, &Body(&claims_too_much));
+        session.expect_eof();
+    }
 }
 
 fn short_header(t: &Target<'_>) {
