@@ -24,6 +24,7 @@ mod multi;
 mod quotas;
 mod sessions;
 mod watches;
+mod watching;
 mod words;
 mod zxid_stat;
 
