@@ -24,6 +24,7 @@ mod multi;
 mod quotas;
 mod sessions;
 mod watches;
+mod watches_rules;
 mod watching;
 mod words;
 mod zxid_stat;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         create_delete::ROWS,
         multi::ROWS,
         watches::ROWS,
+        watches_rules::ROWS,
         acl::ROWS,
         quotas::ROWS,
         words::ROWS,
