@@ -24,6 +24,7 @@ mod multi;
 mod quotas;
 mod sessions;
 mod watches;
+mod watches_again;
 mod watches_rules;
 mod watching;
 mod words;
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         multi::ROWS,
         watches::ROWS,
         watches_rules::ROWS,
+        watches_again::ROWS,
         acl::ROWS,
         quotas::ROWS,
         words::ROWS,
