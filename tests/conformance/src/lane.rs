@@ -32,6 +32,7 @@ impl Running {
             .config("maxSessionTimeout", -1)
             .config("maxClientCnxns", setup.max_client_cnxns)
             .config("4lw.commands.whitelist", setup.four_letter_words.unwrap_or("srvr"))
+            .config("reconfigEnabled", setup.reconfig)
             .jvm_flag(&format!("-Dzookeeper.extendedTypesEnabled={}", setup.extended_types))
             .jvm_flag(&format!("-Dzookeeper.enforceQuota={}", setup.enforce_quota))
             .jvm_flag(&format!("-Dznode.container.checkIntervalMs={}", setup.container_check_ms))

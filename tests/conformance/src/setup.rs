@@ -16,6 +16,8 @@ pub struct Setup {
     pub enforce_quota: bool,
     /// `zookeeper.skipACL=yes`.
     pub skip_acl: bool,
+    /// `reconfigEnabled`.
+    pub reconfig: bool,
     /// `super:secret` is all-powerful.
     pub super_user: bool,
     /// `4lw.commands.whitelist`; `None` leaves it out.
@@ -42,6 +44,7 @@ impl Setup {
         extended_types: true,
         enforce_quota: false,
         skip_acl: false,
+        reconfig: false,
         super_user: true,
         four_letter_words: Some("*"),
         container_check_ms: 200,

@@ -129,6 +129,13 @@ impl<'a> Target<'a> {
         Running::start(self.server, setup).unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// A new session of 10 seconds on a server that the row has started.
+    #[must_use]
+    pub fn session_on(&self, running: &Running) -> Session {
+        Session::open(Wire::dial(running.addr()), &connect_request(10_000))
+            .unwrap_or_else(|| panic!("{} refuses a new session", self.server))
+    }
+
     /// The handle of the real server; `None` for the embedded one.
     #[must_use]
     pub fn ensemble(&self) -> Option<&Ensemble> {

@@ -19,6 +19,7 @@
 #![expect(clippy::unwrap_used, reason = "a row fails by panicking")]
 
 mod acl;
+mod acl_auth;
 mod create_delete;
 mod multi;
 mod quotas;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         watches_rules::ROWS,
         watches_again::ROWS,
         acl::ROWS,
+        acl_auth::ROWS,
         quotas::ROWS,
         words::ROWS,
     ];
