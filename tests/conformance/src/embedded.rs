@@ -14,6 +14,10 @@ impl Embedded {
         Err(format!("the embedded server ({}) does not speak yet", setup.name))
     }
 
+    pub(crate) fn start_not_serving() -> Result<Self, String> {
+        Self::start(&Setup::PLAIN)
+    }
+
     pub(crate) fn addr(&self) -> SocketAddr {
         self.addr
     }

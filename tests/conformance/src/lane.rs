@@ -1,13 +1,14 @@
 //! Rows that share a server: it starts with the first of them and ends with the last.
 
 use crate::{Row, Server, Setup, Target, embedded::Embedded};
-use menagerie_ensemble::Ensemble;
+use menagerie_ensemble::{Builder, Ensemble, Version};
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::Mutex,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// Rows of one server that run at a time, unless they want to be alone. Most of their time they wait.
@@ -25,31 +26,36 @@ pub enum Running {
 impl Running {
     pub(crate) fn start(server: Server, setup: &Setup) -> Result<Self, String> {
         let Some(version) = server.version() else { return Embedded::start(setup).map(Self::Embedded) };
-        let mut builder = Ensemble::builder(version)
-            .nodes(setup.nodes)
-            .heap_mib(128)
-            .config("tickTime", setup.tick_ms)
-            .config("maxSessionTimeout", -1)
-            .config("maxClientCnxns", setup.max_client_cnxns)
-            .config("4lw.commands.whitelist", setup.four_letter_words.unwrap_or("srvr"))
-            .config("reconfigEnabled", setup.reconfig)
-            .jvm_flag(&format!("-Dzookeeper.extendedTypesEnabled={}", setup.extended_types))
-            .jvm_flag(&format!("-Dzookeeper.enforceQuota={}", setup.enforce_quota))
-            .jvm_flag(&format!("-Dznode.container.checkIntervalMs={}", setup.container_check_ms))
-            .jvm_flag(&format!("-Dznode.container.maxNeverUsedIntervalMs={}", setup.container_never_used_ms));
-        if setup.skip_acl {
-            builder = builder.jvm_flag("-Dzookeeper.skipACL=yes");
-        }
-        if setup.super_user {
-            builder = builder.super_user();
-        }
-        for (key, value) in setup.apache_config {
-            builder = builder.config(key, value);
-        }
-        for flag in setup.apache_jvm {
-            builder = builder.jvm_flag(flag);
-        }
-        builder.start().map(Self::Apache).map_err(|why| format!("{server} ({}): {why}", setup.name))
+        let started = apache(version, setup).start();
+        started.map(Self::Apache).map_err(|why| format!("{server} ({}): {why}", setup.name))
+    }
+
+    /// A server that finds what `fill` puts into its data directory.
+    pub(crate) fn start_from_log(
+        server: Server,
+        setup: &Setup,
+        fill: impl FnOnce(&Path),
+    ) -> Result<Self, String> {
+        let Some(version) = server.version() else {
+            return Err(String::from("the embedded server has no data directory"));
+        };
+        let trusting = apache(version, setup).jvm_flag("-Dzookeeper.snapshot.trust.empty=true");
+        let ensemble = trusting.prepare().map_err(|why| why.to_string())?;
+        let node = ensemble.node(1);
+        fill(&node.directory().join("data"));
+        let started = node.start().and_then(|()| node.wait_serving(Duration::from_secs(60)));
+        started.map_err(|why| why.to_string())?;
+        Ok(Self::Apache(ensemble))
+    }
+
+    /// A server that runs and does not serve: of a real one, the first of three that are not there.
+    pub(crate) fn start_not_serving(server: Server) -> Result<Self, String> {
+        let Some(version) = server.version() else {
+            return Embedded::start_not_serving().map(Self::Embedded);
+        };
+        let ensemble = apache(version, &Setup { nodes: 3, ..Setup::PLAIN }).prepare();
+        let ensemble = ensemble.and_then(|ensemble| ensemble.node(1).start().map(|()| ensemble));
+        ensemble.map(Self::Apache).map_err(|why| why.to_string())
     }
 
     /// Where it, or the first of several, listens.
@@ -69,6 +75,38 @@ impl Running {
             Self::Apache(ensemble) => Some(ensemble),
         }
     }
+}
+
+/// How to start real servers of that setup.
+fn apache(version: Version, setup: &Setup) -> Builder {
+    let mut builder = Ensemble::builder(version)
+        .nodes(setup.nodes)
+        .heap_mib(128)
+        .config("tickTime", setup.tick_ms)
+        .config("maxSessionTimeout", -1)
+        .config("maxClientCnxns", setup.max_client_cnxns)
+        .config("4lw.commands.whitelist", setup.four_letter_words.unwrap_or("srvr"))
+        .config("reconfigEnabled", setup.reconfig)
+        .jvm_flag(&format!("-Dzookeeper.extendedTypesEnabled={}", setup.extended_types))
+        .jvm_flag(&format!("-Dzookeeper.enforceQuota={}", setup.enforce_quota))
+        .jvm_flag(&format!("-Dznode.container.checkIntervalMs={}", setup.container_check_ms))
+        .jvm_flag(&format!("-Dznode.container.maxNeverUsedIntervalMs={}", setup.container_never_used_ms));
+    if let Some(limit) = setup.outstanding_limit {
+        builder = builder.jvm_flag(&format!("-Dzookeeper.globalOutstandingLimit={limit}"));
+    }
+    if setup.skip_acl {
+        builder = builder.jvm_flag("-Dzookeeper.skipACL=yes");
+    }
+    if setup.super_user {
+        builder = builder.super_user();
+    }
+    for (key, value) in setup.apache_config {
+        builder = builder.config(key, value);
+    }
+    for flag in setup.apache_jvm {
+        builder = builder.jvm_flag(flag);
+    }
+    builder
 }
 
 /// Rows for one server.

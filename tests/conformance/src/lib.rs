@@ -30,7 +30,7 @@ pub use runner::run;
 pub use session::{Answer, Event, Session, create_request, create_ttl_request};
 pub use setup::Setup;
 pub use target::{Server, Target};
-pub use wire::{Body, Wire, connect_request};
+pub use wire::{Body, Wire, connect_request, record_frame, request_frame};
 
 pub use menagerie_ensemble as ensemble;
 pub use menagerie_jute as jute;

@@ -101,6 +101,7 @@ pub fn run(tables: &[&'static [Row]], sections: &[(&str, usize)]) -> ExitCode {
     }
     gaps.iter().for_each(|gap| println!("\n---- {INVENTORY}\n{gap}"));
     lost.iter().for_each(|cell| println!("\n---- {cell}\nwas not run"));
+    slowest(&tally);
     report(&rows, &tally, wish.filters.is_empty());
 
     let failed = bad.len() + lost.len() + usize::from(!gaps.is_empty());
@@ -206,11 +207,6 @@ fn report(rows: &[&'static Row], tally: &Tally, whole: bool) {
     for (row, server) in &closed {
         println!("  {:4} {server}: {}", row.id, reason((*row, *server)).unwrap_or_default());
     }
-    let mut times = tally.times.clone();
-    times.sort();
-    let slowest: Vec<_> =
-        times.iter().rev().take(8).map(|(millis, cell)| format!("{} {millis} ms", name(*cell))).collect();
-    println!("\nslowest: {}", slowest.join(", "));
     let passed = tally.results.values().filter(|why| why.is_none()).count();
     let servers = Server::ALL.len();
     print!(
@@ -222,6 +218,14 @@ fn report(rows: &[&'static Row], tally: &Tally, whole: bool) {
         "{}",
         if closed.is_empty() { String::new() } else { format!(", {} not reachable", closed.len()) }
     );
+}
+
+fn slowest(tally: &Tally) {
+    let mut times = tally.times.clone();
+    times.sort();
+    let slowest: Vec<_> =
+        times.iter().rev().take(8).map(|(millis, cell)| format!("{} {millis} ms", name(*cell))).collect();
+    println!("\nslowest: {}", slowest.join(", "));
 }
 
 /// Keeps what a panic says for the end of the run, instead of printing it among the results.

@@ -429,9 +429,18 @@ impl Session {
         self.call(OpCode::CHECK_WATCHES, &CheckWatchesRequest { path, watcher_type }).nothing()
     }
 
-    /// setWatches (101), under its xid.
+    /// setWatches (101), under its xid. Null lists go as empty ones: a null one does not decode at Apache's.
     pub fn set_watches(&mut self, watches: &SetWatches<&str>) {
-        self.call_as(-8, OpCode::SET_WATCHES, watches).nothing().unwrap();
+        let list = |list: &Option<Vec<&'_ str>>| {
+            Some(list.iter().flatten().map(|path| (*path).to_owned()).collect())
+        };
+        let watches = SetWatches::<String> {
+            relative_zxid: watches.relative_zxid,
+            data_watches: list(&watches.data_watches),
+            exist_watches: list(&watches.exist_watches),
+            child_watches: list(&watches.child_watches),
+        };
+        self.call_as(-8, OpCode::SET_WATCHES, &watches).nothing().unwrap();
     }
 
     // ---- endings

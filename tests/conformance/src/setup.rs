@@ -10,6 +10,8 @@ pub struct Setup {
     pub tick_ms: u32,
     /// `maxClientCnxns`; 0 is no limit.
     pub max_client_cnxns: u32,
+    /// `zookeeper.globalOutstandingLimit`, if not Apache's 1,000.
+    pub outstanding_limit: Option<u32>,
     /// `zookeeper.extendedTypesEnabled`.
     pub extended_types: bool,
     /// `zookeeper.enforceQuota`.
@@ -41,6 +43,7 @@ impl Setup {
         name: "plain",
         tick_ms: 500,
         max_client_cnxns: 0,
+        outstanding_limit: None,
         extended_types: true,
         enforce_quota: false,
         skip_acl: false,

@@ -7,6 +7,7 @@ use std::{
     cell::OnceCell,
     fmt,
     net::SocketAddr,
+    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -65,6 +66,14 @@ impl<'a> Target<'a> {
     #[must_use]
     pub fn addr(&self) -> SocketAddr {
         self.running.addr()
+    }
+
+    /// Where each server of the ensemble listens; one address for one server.
+    #[must_use]
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        let nodes = self.ensemble().map(Ensemble::nodes).unwrap_or_default();
+        let addrs: Vec<_> = nodes.iter().map(menagerie_ensemble::Node::client_addr).collect();
+        if addrs.is_empty() { vec![self.addr()] } else { addrs }
     }
 
     /// Whether this is the embedded server, which is stricter in this row.
@@ -134,6 +143,18 @@ impl<'a> Target<'a> {
     pub fn session_on(&self, running: &Running) -> Session {
         Session::open(Wire::dial(running.addr()), &connect_request(10_000))
             .unwrap_or_else(|| panic!("{} refuses a new session", self.server))
+    }
+
+    /// A real server that finds what `fill` puts into its data directory.
+    #[must_use]
+    pub fn start_from_log(&self, setup: &Setup, fill: impl FnOnce(&Path)) -> Running {
+        Running::start_from_log(self.server, setup, fill).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// A server that runs and does not serve, for as long as its handle lives.
+    #[must_use]
+    pub fn start_not_serving(&self) -> Running {
+        Running::start_not_serving(self.server).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// The handle of the real server; `None` for the embedded one.

@@ -50,8 +50,7 @@ impl Wire {
     /// Connects, and sends nothing.
     #[must_use]
     pub fn dial(server: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&server, PATIENCE)
-            .unwrap_or_else(|why| panic!("dialling {server}: {why}"));
+        let stream = TcpStream::connect(server).unwrap_or_else(|why| panic!("dialling {server}: {why}"));
         stream.set_nodelay(true).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         Self { stream, buffer: BytesMut::new(), patience: PATIENCE }
@@ -114,6 +113,18 @@ impl Wire {
         }
     }
 
+    /// As [`next_frame`](Self::next_frame), from a server that may hang up inside a frame.
+    pub fn next_or_torn(&mut self) -> Option<Bytes> {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            match split_frame(&mut self.buffer, LONGEST_FRAME).unwrap() {
+                Some(payload) => return Some(payload),
+                None if self.fill(deadline) => {}
+                None => return None,
+            }
+        }
+    }
+
     /// The next payload. The server must not hang up.
     pub fn frame(&mut self) -> Bytes {
         self.next_frame().unwrap_or_else(|| panic!("the server hung up instead of sending a frame"))
@@ -123,6 +134,14 @@ impl Wire {
     pub fn expect_eof(&mut self) {
         let frame = self.next_frame();
         assert!(frame.is_none(), "the server should hang up and sends {frame:?}");
+    }
+
+    /// Whether nothing comes for that time: no frame, no hang-up. Only for rows where silence is what they are about.
+    pub fn is_silent_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).unwrap();
+        let peeked = self.stream.peek(&mut [0]);
+        self.buffer.is_empty()
+            && peeked.is_err_and(|why| matches!(why.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     /// All bytes up to the hang-up.
@@ -188,7 +207,14 @@ fn framed(records: &[&dyn Encode]) -> Bytes {
     out.into_bytes()
 }
 
+/// A record as it goes over the wire.
+#[must_use]
+pub fn record_frame(record: &dyn Encode) -> Bytes {
+    framed(&[record])
+}
+
 /// A request as it goes over the wire.
-pub(crate) fn request_frame(xid: i32, op: OpCode, body: &dyn Encode) -> Bytes {
+#[must_use]
+pub fn request_frame(xid: i32, op: OpCode, body: &dyn Encode) -> Bytes {
     framed(&[&RequestHeader { xid: Xid(xid), op }, body])
 }

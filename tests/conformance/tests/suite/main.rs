@@ -16,13 +16,17 @@
 //!
 //! The run goes red when a row of [`SECTIONS`] is missing, stands twice, or was not run on a server.
 
-#![expect(clippy::unwrap_used, reason = "a row fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a row fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "rows about time measure it by the real clock")]
 
 mod acl;
 mod acl_auth;
 mod create_delete;
+mod journal;
 mod multi;
 mod quotas;
+mod reaping;
+mod requests;
 mod sessions;
 mod watches;
 mod watches_again;
@@ -41,8 +45,10 @@ const SECTIONS: &[(&str, usize)] =
 fn main() -> ExitCode {
     let tables = [
         sessions::ROWS,
+        requests::ROWS,
         zxid_stat::ROWS,
         create_delete::ROWS,
+        reaping::ROWS,
         multi::ROWS,
         watches::ROWS,
         watches_rules::ROWS,
