@@ -131,6 +131,12 @@ impl Server {
         self.hub.with(|core, now| core.set_zxid(zxid, now));
     }
 
+    /// Pretends that a znode's data was set `version` times, and `creates` children were created below it: what comes behind the
+    /// largest version and the largest number of a sequential znode can be tried. False if the znode is not there.
+    pub fn age(&self, path: &str, version: i32, creates: i32) -> bool {
+        self.hub.with(|core, now| core.age(path, version, creates, now))
+    }
+
     /// The requests that came last, oldest first, with what was answered. No data and no credentials are in it.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {

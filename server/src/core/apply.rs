@@ -107,7 +107,8 @@ impl Tree {
             Kind::Persistent => {}
         }
         let parent_acl = self.node_mut(parent).map(|above| {
-            above.creates = above.creates.wrapping_add(1);
+            // An entry never sets the counter back, so it stays at the largest number (`DataTree.createNode`).
+            above.creates = above.creates.saturating_add(1);
             above.pzxid = zxid;
             above.acl.clone()
         });

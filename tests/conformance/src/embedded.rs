@@ -1,24 +1,55 @@
-//! The embedded server, in a thread of its own.
+//! The embedded server on a runtime of its own, set up as the real ones are.
 
 use crate::Setup;
-use std::net::SocketAddr;
+use menagerie_server::{Limits, Rules, Server};
+use std::{net::SocketAddr, time::Duration};
+use tokio::runtime::{Builder, Runtime};
+
+/// `super:secret`, as ZooKeeper's DigestAuthenticationProvider hashes it.
+const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
 
 /// A running embedded server. Dropping it stops it.
 #[derive(Debug)]
 pub struct Embedded {
-    addr: SocketAddr,
+    server: Server,
+    /// Behind the server, which is to go first.
+    _runtime: Runtime,
 }
 
 impl Embedded {
     pub(crate) fn start(setup: &Setup) -> Result<Self, String> {
-        Err(format!("the embedded server ({}) does not speak yet", setup.name))
-    }
-
-    pub(crate) fn start_not_serving() -> Result<Self, String> {
-        Self::start(&Setup::PLAIN)
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.map_err(|why| why.to_string())?;
+        let mut rules = Rules::default();
+        rules.extended_types = setup.extended_types;
+        rules.enforce_quota = setup.enforce_quota;
+        rules.reconfig_enabled = setup.reconfig;
+        rules.skip_acl = setup.skip_acl;
+        rules.super_digest = setup.super_user.then(|| SUPER_DIGEST.to_owned());
+        rules.max_never_used_millis = setup.container_never_used_ms.into();
+        let mut limits = Limits::default();
+        limits.tick = Duration::from_millis(setup.tick_ms.into());
+        limits.connections_per_address = usize::try_from(setup.max_client_cnxns).unwrap_or(usize::MAX);
+        if let Some(limit) = setup.outstanding_limit {
+            limits.outstanding = usize::try_from(limit).unwrap_or(usize::MAX);
+        }
+        let mut builder = Server::builder()
+            .rules(rules)
+            .limits(limits)
+            .reap_interval(Duration::from_millis(setup.container_check_ms.into()));
+        match setup.four_letter_words {
+            Some("*") => {}
+            words => builder = builder.words(words.unwrap_or("srvr").split(',').map(str::trim)),
+        }
+        let server = runtime.block_on(builder.start()).map_err(|why| why.to_string())?;
+        Ok(Self { server, _runtime: runtime })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
-        self.addr
+        self.server.local_addr()
+    }
+
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
     }
 }

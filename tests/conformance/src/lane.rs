@@ -1,11 +1,10 @@
 //! Rows that share a server: it starts with the first of them and ends with the last.
 
-use crate::{Row, Server, Setup, Target, embedded::Embedded};
+use crate::{Row, Server, Session, Setup, Target, Wire, connect_request, embedded::Embedded, journal};
 use menagerie_ensemble::{Builder, Ensemble, Version};
 use std::{
     net::SocketAddr,
     panic::{AssertUnwindSafe, catch_unwind},
-    path::Path,
     sync::Mutex,
     thread,
     time::{Duration, Instant},
@@ -30,19 +29,22 @@ impl Running {
         started.map(Self::Apache).map_err(|why| format!("{server} ({}): {why}", setup.name))
     }
 
-    /// A server that finds what `fill` puts into its data directory.
-    pub(crate) fn start_from_log(
-        server: Server,
-        setup: &Setup,
-        fill: impl FnOnce(&Path),
-    ) -> Result<Self, String> {
-        let Some(version) = server.version() else {
-            return Err(String::from("the embedded server has no data directory"));
+    /// A server where `path` has that version, and so many children were created below it.
+    pub(crate) fn start_aged(server: Server, path: &str, version: i32, creates: i32) -> Result<Self, String> {
+        let Some(release) = server.version() else {
+            let embedded = Embedded::start(&Setup::PLAIN)?;
+            let made = Session::open(Wire::dial(embedded.addr()), &connect_request(10_000))
+                .unwrap()
+                .create(path, b"");
+            assert!(made.is_ok() && embedded.server().age(path, version, creates), "making {path}: {made:?}");
+            return Ok(Self::Embedded(embedded));
         };
-        let trusting = apache(version, setup).jvm_flag("-Dzookeeper.snapshot.trust.empty=true");
+        // There is a log and no snapshot, as with a server of long ago.
+        let trusting = apache(release, &Setup::PLAIN).jvm_flag("-Dzookeeper.snapshot.trust.empty=true");
         let ensemble = trusting.prepare().map_err(|why| why.to_string())?;
         let node = ensemble.node(1);
-        fill(&node.directory().join("data"));
+        journal::write(&node.directory().join("data"), path, version, creates)
+            .map_err(|why| why.to_string())?;
         let started = node.start().and_then(|()| node.wait_serving(Duration::from_secs(60)));
         started.map_err(|why| why.to_string())?;
         Ok(Self::Apache(ensemble))
@@ -51,7 +53,7 @@ impl Running {
     /// A server that runs and does not serve: of a real one, the first of three that are not there.
     pub(crate) fn start_not_serving(server: Server) -> Result<Self, String> {
         let Some(version) = server.version() else {
-            return Embedded::start_not_serving().map(Self::Embedded);
+            return Err(String::from("the embedded server serves while it listens"));
         };
         let ensemble = apache(version, &Setup { nodes: 3, ..Setup::PLAIN }).prepare();
         let ensemble = ensemble.and_then(|ensemble| ensemble.node(1).start().map(|()| ensemble));
@@ -64,6 +66,21 @@ impl Running {
         match self {
             Self::Embedded(server) => server.addr(),
             Self::Apache(ensemble) => ensemble.node(1).client_addr(),
+        }
+    }
+
+    /// A new session of 10 seconds.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session::open(Wire::dial(self.addr()), &connect_request(10_000)).unwrap()
+    }
+
+    /// The embedded server itself, for its handles.
+    #[must_use]
+    pub fn embedded(&self) -> Option<&menagerie_server::Server> {
+        match self {
+            Self::Embedded(embedded) => Some(embedded.server()),
+            Self::Apache(_) => None,
         }
     }
 
@@ -81,7 +98,6 @@ impl Running {
 fn apache(version: Version, setup: &Setup) -> Builder {
     let mut builder = Ensemble::builder(version)
         .nodes(setup.nodes)
-        .heap_mib(128)
         .config("tickTime", setup.tick_ms)
         .config("maxSessionTimeout", -1)
         .config("maxClientCnxns", setup.max_client_cnxns)

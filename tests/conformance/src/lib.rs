@@ -15,6 +15,7 @@
 #![expect(clippy::disallowed_methods, reason = "servers run by the real clock, so waiting for them does too")]
 
 mod embedded;
+mod journal;
 mod lane;
 mod row;
 mod runner;

@@ -141,6 +141,7 @@ impl Session {
     // ---- frames
 
     /// Sends a request under the next xid, which it returns.
+    #[track_caller]
     pub fn send(&mut self, op: OpCode, body: &dyn Encode) -> i32 {
         self.xid += 1;
         self.wire.send_request(self.xid, op, body);
@@ -148,11 +149,14 @@ impl Session {
     }
 
     /// The next reply, whatever it answers. Events in front of it are kept.
+    #[track_caller]
     pub fn answer(&mut self) -> Answer {
-        self.next_answer().unwrap_or_else(|| panic!("the server hung up instead of answering"))
+        let Some(answer) = self.next_answer() else { panic!("the server hung up instead of answering") };
+        answer
     }
 
     /// As [`answer`](Self::answer); `None` if the server hangs up instead.
+    #[track_caller]
     pub fn next_answer(&mut self) -> Option<Answer> {
         loop {
             let frame = self.wire.next_frame()?;
@@ -163,6 +167,7 @@ impl Session {
     }
 
     /// Sends a request and returns its reply, which must be the next one.
+    #[track_caller]
     pub fn call(&mut self, op: OpCode, body: &dyn Encode) -> Answer {
         let xid = self.send(op, body);
         let answer = self.answer();
@@ -171,6 +176,7 @@ impl Session {
     }
 
     /// Sends a request under a special xid and returns its reply.
+    #[track_caller]
     pub fn call_as(&mut self, xid: i32, op: OpCode, body: &dyn Encode) -> Answer {
         self.wire.send_request(xid, op, body);
         let answer = self.answer();
@@ -203,17 +209,20 @@ impl Session {
     // ---- events
 
     /// The events that came in front of the replies so far, oldest first; they are forgotten here.
+    #[track_caller]
     pub fn events(&mut self) -> Vec<Event> {
         self.events.drain(..).collect()
     }
 
     /// Every event that the server has sent up to now: those it sends before it answers a ping.
+    #[track_caller]
     pub fn events_by_now(&mut self) -> Vec<Event> {
         self.ping();
         self.events()
     }
 
     /// The next event, if need be after a wait.
+    #[track_caller]
     pub fn event(&mut self) -> Event {
         while self.events.is_empty() {
             let frame = self.wire.frame();
@@ -229,6 +238,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create(&mut self, path: &str, data: &[u8]) -> Result<String, ErrorCode> {
         self.create_as(path, data, CreateMode::PERSISTENT)
     }
@@ -237,6 +247,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create_as(&mut self, path: &str, data: &[u8], mode: CreateMode) -> Result<String, ErrorCode> {
         self.create_acl(path, data, mode, Acl::OPEN)
     }
@@ -245,6 +256,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create_acl(
         &mut self,
         path: &str,
@@ -260,6 +272,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create2(
         &mut self,
         path: &str,
@@ -274,6 +287,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create_container(&mut self, path: &str) -> Result<(String, Stat), ErrorCode> {
         let body = create_request(path, b"", CreateMode::CONTAINER, Acl::OPEN);
         let made = self.call(OpCode::CREATE_CONTAINER, &body);
@@ -284,6 +298,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn create_ttl(
         &mut self,
         path: &str,
@@ -298,6 +313,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn delete(&mut self, path: &str, version: i32) -> Result<(), ErrorCode> {
         self.call(OpCode::DELETE, &DeleteRequest { path, version }).nothing()
     }
@@ -306,6 +322,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn set(&mut self, path: &str, data: &[u8], version: i32) -> Result<Stat, ErrorCode> {
         let data = Some(Bytes::copy_from_slice(data));
         let set = self.call(OpCode::SET_DATA, &SetDataRequest { path, data, version });
@@ -316,6 +333,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn get(&mut self, path: &str, watch: bool) -> Result<(Option<Bytes>, Stat), ErrorCode> {
         let got = self.call(OpCode::GET_DATA, &GetDataRequest { path, watch });
         got.read::<GetDataResponse>().map(|got| (got.data, got.stat))
@@ -325,6 +343,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn exists(&mut self, path: &str, watch: bool) -> Result<Stat, ErrorCode> {
         let found = self.call(OpCode::EXISTS, &ExistsRequest { path, watch });
         found.read::<ExistsResponse>().map(|found| found.stat)
@@ -334,6 +353,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn children(&mut self, path: &str, watch: bool) -> Result<Vec<String>, ErrorCode> {
         let listed = self.call(OpCode::GET_CHILDREN, &GetChildrenRequest { path, watch });
         listed.read::<GetChildrenResponse>().map(|listed| sorted(listed.children))
@@ -343,6 +363,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn children2(&mut self, path: &str, watch: bool) -> Result<(Vec<String>, Stat), ErrorCode> {
         let listed = self.call(OpCode::GET_CHILDREN2, &GetChildren2Request { path, watch });
         listed.read::<GetChildren2Response>().map(|listed| (sorted(listed.children), listed.stat))
@@ -352,6 +373,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn acl(&mut self, path: &str) -> Result<(Vec<Acl>, Stat), ErrorCode> {
         let got = self.call(OpCode::GET_ACL, &GetAclRequest { path });
         got.read::<GetAclResponse>().map(|got| (got.acl.unwrap_or_default(), got.stat))
@@ -361,6 +383,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn set_acl(&mut self, path: &str, acl: &[Acl], version: i32) -> Result<Stat, ErrorCode> {
         let acl = Some(Cow::Owned(acl.to_vec()));
         let set = self.call(OpCode::SET_ACL, &SetAclRequest { path, acl, version });
@@ -371,12 +394,14 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn sync(&mut self, path: &str) -> Result<String, ErrorCode> {
         let synced = self.call(OpCode::SYNC, &SyncRequest { path });
         synced.read::<SyncResponse>().map(|synced| synced.path.as_str().to_owned())
     }
 
     /// ping (11), answered under its xid.
+    #[track_caller]
     pub fn ping(&mut self) -> Answer {
         let answer = self.call_as(-2, OpCode::PING, &crate::Body(b""));
         answer.nothing().unwrap();
@@ -387,6 +412,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn auth(&mut self, scheme: &str, data: &[u8]) -> Result<(), ErrorCode> {
         let auth = Some(Bytes::copy_from_slice(data));
         let packet = AuthPacket { auth_type: 0, scheme: Ustring::from(scheme), auth };
@@ -397,6 +423,7 @@ impl Session {
     ///
     /// # Errors
     /// The header's, which is not that of a failed operation.
+    #[track_caller]
     pub fn multi(&mut self, ops: impl IntoIterator<Item = Op>) -> Result<Vec<OpResult>, ErrorCode> {
         let answer = self.call(OpCode::MULTI, &MultiRequest::new(ops));
         answer
@@ -408,6 +435,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn add_watch(&mut self, path: &str, mode: AddWatchMode) -> Result<(), ErrorCode> {
         let added = self.call(OpCode::ADD_WATCH, &AddWatchRequest { path, mode });
         added.read::<ErrorResponse>().map(|added| assert_eq!(added.err, ErrorCode::OK))
@@ -417,6 +445,7 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn remove_watches(&mut self, path: &str, watcher_type: WatcherType) -> Result<(), ErrorCode> {
         self.call(OpCode::REMOVE_WATCHES, &RemoveWatchesRequest { path, watcher_type }).nothing()
     }
@@ -425,11 +454,13 @@ impl Session {
     ///
     /// # Errors
     /// The reply's.
+    #[track_caller]
     pub fn check_watches(&mut self, path: &str, watcher_type: WatcherType) -> Result<(), ErrorCode> {
         self.call(OpCode::CHECK_WATCHES, &CheckWatchesRequest { path, watcher_type }).nothing()
     }
 
     /// setWatches (101), under its xid. Null lists go as empty ones: a null one does not decode at Apache's.
+    #[track_caller]
     pub fn set_watches(&mut self, watches: &SetWatches<&str>) {
         let list = |list: &Option<Vec<&'_ str>>| {
             Some(list.iter().flatten().map(|path| (*path).to_owned()).collect())
@@ -446,6 +477,7 @@ impl Session {
     // ---- endings
 
     /// closeSession (-11): the reply, behind which the server must hang up.
+    #[track_caller]
     pub fn close(mut self) -> Answer {
         self.open = false;
         let answer = self.call(OpCode::CLOSE_SESSION, &crate::Body(b""));
@@ -454,6 +486,7 @@ impl Session {
     }
 
     /// Cuts the connection and leaves the session to itself. Returns what takes it up again.
+    #[track_caller]
     pub fn cut(mut self) -> ConnectRequest {
         self.open = false;
         let _ = self.wire.stream().shutdown(std::net::Shutdown::Both);
@@ -461,11 +494,13 @@ impl Session {
     }
 
     /// Says that the session is over, or somebody else's: nothing is sent when this is dropped.
+    #[track_caller]
     pub fn abandon(&mut self) {
         self.open = false;
     }
 
     /// The server must hang up, perhaps behind events.
+    #[track_caller]
     pub fn expect_eof(&mut self) {
         self.open = false;
         let answer = self.next_answer();

@@ -7,7 +7,6 @@ use std::{
     cell::OnceCell,
     fmt,
     net::SocketAddr,
-    path::Path,
     thread,
     time::{Duration, Instant},
 };
@@ -145,16 +144,22 @@ impl<'a> Target<'a> {
             .unwrap_or_else(|| panic!("{} refuses a new session", self.server))
     }
 
-    /// A real server that finds what `fill` puts into its data directory.
+    /// A server where `path`, below the root, has that version, and so many children were created below it.
     #[must_use]
-    pub fn start_from_log(&self, setup: &Setup, fill: impl FnOnce(&Path)) -> Running {
-        Running::start_from_log(self.server, setup, fill).unwrap_or_else(|why| panic!("{why}"))
+    pub fn start_aged(&self, path: &str, version: i32, creates: i32) -> Running {
+        Running::start_aged(self.server, path, version, creates).unwrap_or_else(|why| panic!("{why}"))
     }
 
     /// A server that runs and does not serve, for as long as its handle lives.
     #[must_use]
     pub fn start_not_serving(&self) -> Running {
         Running::start_not_serving(self.server).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The embedded server itself, for its handles; `None` for a real one.
+    #[must_use]
+    pub fn embedded(&self) -> Option<&menagerie_server::Server> {
+        self.running.embedded()
     }
 
     /// The handle of the real server; `None` for the embedded one.
@@ -196,7 +201,7 @@ impl<'a> Target<'a> {
 
     /// Waits until the server holds no session: what a row that counts must begin with.
     pub(crate) fn wait_until_quiet(&self) {
-        self.eventually("end of all sessions", Duration::from_secs(30), || {
+        self.eventually("end of all sessions", Duration::from_secs(12), || {
             let words = self.word("mntr");
             words.lines().any(|line| line.trim() == "zk_global_sessions\t0").then_some(())
         });

@@ -85,12 +85,14 @@ impl Wire {
     }
 
     /// Shakes hands; `None` if the server hangs up instead of answering.
+    #[track_caller]
     pub fn handshake(&mut self, request: &ConnectRequest) -> Option<ConnectResponse> {
         self.send_record(request);
         self.connect_response()
     }
 
     /// Reads the answer to a handshake that was sent; `None` if the server hangs up.
+    #[track_caller]
     pub fn connect_response(&mut self) -> Option<ConnectResponse> {
         let frame = self.next_frame()?;
         let mut reader = Reader::new(frame.clone());
@@ -100,6 +102,7 @@ impl Wire {
     }
 
     /// The next payload; `None` if the server hangs up, whether by FIN or by RST.
+    #[track_caller]
     pub fn next_frame(&mut self) -> Option<Bytes> {
         let deadline = Instant::now() + self.patience;
         loop {
@@ -114,6 +117,7 @@ impl Wire {
     }
 
     /// As [`next_frame`](Self::next_frame), from a server that may hang up inside a frame.
+    #[track_caller]
     pub fn next_or_torn(&mut self) -> Option<Bytes> {
         let deadline = Instant::now() + self.patience;
         loop {
@@ -126,11 +130,14 @@ impl Wire {
     }
 
     /// The next payload. The server must not hang up.
+    #[track_caller]
     pub fn frame(&mut self) -> Bytes {
-        self.next_frame().unwrap_or_else(|| panic!("the server hung up instead of sending a frame"))
+        let Some(frame) = self.next_frame() else { panic!("the server hung up instead of sending a frame") };
+        frame
     }
 
     /// The server must hang up without another byte.
+    #[track_caller]
     pub fn expect_eof(&mut self) {
         let frame = self.next_frame();
         assert!(frame.is_none(), "the server should hang up and sends {frame:?}");
@@ -145,6 +152,7 @@ impl Wire {
     }
 
     /// All bytes up to the hang-up.
+    #[track_caller]
     pub fn read_to_end(&mut self) -> Bytes {
         let deadline = Instant::now() + self.patience;
         while self.fill(deadline) {}
@@ -177,6 +185,7 @@ impl Wire {
     }
 
     /// Reads what there is, or waits for it; false at the end of the stream.
+    #[track_caller]
     fn fill(&mut self, deadline: Instant) -> bool {
         let mut chunk = [0; 16 << 10];
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));

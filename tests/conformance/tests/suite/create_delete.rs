@@ -1,12 +1,10 @@
 //! C, first half: create and delete, their paths, their order of refusals.
 
-use crate::journal;
-use bytes::Bytes;
 use menagerie_conformance::{
     Body, Row, Session, Setup, Target, Wire, connect_request, create_request, create_ttl_request,
     jute::{
         Acl, Create2Response, CreateMode, CreateResponse, ErrorCode, ExistsRequest, Op, OpCode, OpResult,
-        Perms, SetDataRequest, Ustring,
+        Perms,
     },
     record_frame,
 };
@@ -114,7 +112,7 @@ fn below_an_ephemeral(t: &Target<'_>) {
 fn sequence(t: &Target<'_>) {
     let mut session = t.session();
     session.create(&t.path("p"), b"").unwrap();
-    let mut next = |session: &mut Session, number: &str| {
+    let next = |session: &mut Session, number: &str| {
         let made = session.create_as(&t.path("p/s-"), b"", CreateMode::PERSISTENT_SEQUENTIAL).unwrap();
         assert_eq!(made, t.path(&format!("p/s-{number}")));
     };
@@ -173,7 +171,7 @@ fn sequence_collides(t: &Target<'_>) {
 /// The documentation says that the counter overflows. It does where the next create is prepared before the first is applied, as in
 /// a multi; what is applied never sets a counter back, so it then stays at the largest number.
 fn sequence_wraps(t: &Target<'_>) {
-    let own = journal::start(t, "/c9", 0, i32::MAX);
+    let own = t.start_aged("/c9", 0, i32::MAX);
     let mut session = own.session();
     let create = |path| Op::Create(create_request(path, b"", CreateMode::PERSISTENT_SEQUENTIAL, Acl::OPEN));
     let made = session.multi(["/c9/m", "/c9/m"].map(create)).unwrap();

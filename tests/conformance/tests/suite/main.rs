@@ -22,7 +22,6 @@
 mod acl;
 mod acl_auth;
 mod create_delete;
-mod journal;
 mod multi;
 mod quotas;
 mod reaping;

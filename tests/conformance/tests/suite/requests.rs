@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use menagerie_conformance::{
-    Body, Row, Session, Setup, Target, Wire, connect_request, create_request,
+    Body, Row, Server, Session, Setup, Target, Wire, connect_request, create_request,
     jute::{
-        Acl, AuthPacket, CreateMode, DeleteRequest, Encode, ErrorCode, ExistsRequest, GetAclRequest,
-        GetDataRequest, GetDataResponse, Op, OpCode, SetDataRequest, SetWatches, Ustring,
+        Acl, AddWatchMode, AuthPacket, CreateMode, DeleteRequest, Encode, ErrorCode, ExistsRequest,
+        GetAclRequest, GetDataRequest, GetDataResponse, Op, OpCode, SetDataRequest, SetWatches, Ustring,
     },
     record_frame, request_frame,
 };
@@ -33,7 +33,10 @@ pub(crate) const ROWS: &[Row] = &[
         .alone()
         .stricter("bytes queued for a connection are bounded, and a connection over the bound is dropped; Apache's are not"),
     Row::new("S35", "replies may be longer than a request may be", long_reply),
-    Row::new("S36", "a server that does not serve yet accepts and hangs up", not_yet_running),
+    Row::new("S36", "a server that does not serve yet accepts and hangs up", not_yet_running).unreachable(&[(
+        Server::Embedded,
+        "it listens exactly while it serves: before its start there is no port, while stopped the port refuses",
+    )]),
 ];
 
 fn order_and_xids(t: &Target<'_>) {
@@ -262,38 +265,30 @@ impl MustWrite {
     }
 }
 
+/// A watcher that does not read while 20 MB of events are made for it.
 fn slow_reader(t: &Target<'_>) {
-    const REPLIES: usize = 40;
-    let (large, marker) = (t.path("large"), t.path("marker"));
-    let mut witness = t.session();
-    witness.create(&large, &vec![b'x'; 1_000_000]).unwrap();
-    let mut session = t.session();
-    let mut sent = Vec::new();
-    for xid in 1..=40 {
-        let get = GetDataRequest { path: large.as_str(), watch: false };
-        sent.extend(request_frame(xid, OpCode::GET_DATA, &get));
+    const ROUNDS: i32 = 40;
+    const EVENTS: i32 = 500;
+    let path = t.path(&"x".repeat(1_000));
+    let mut writer = t.session();
+    writer.create(&path, b"").unwrap();
+    let mut watcher = t.session();
+    watcher.add_watch(&path, AddWatchMode::PERSISTENT_RECURSIVE).unwrap();
+    for _ in 0..ROUNDS {
+        let set = SetDataRequest { path: path.as_str().into(), data: None, version: -1 };
+        let results = writer.multi((0..EVENTS).map(|_| Op::SetData(set.clone()))).unwrap();
+        assert_eq!(results.len(), usize::try_from(EVENTS).unwrap());
     }
-    let create = create_request(&marker, b"", CreateMode::PERSISTENT, Acl::OPEN);
-    sent.extend(request_frame(41, OpCode::CREATE, &create));
-    session.wire.send_raw(&sent);
-    // Nothing is read until the server has answered everything, or has had enough.
-    let connections = |words: &str| -> u32 {
-        let line = words.lines().find_map(|line| line.strip_prefix("zk_num_alive_connections\t"));
-        line.unwrap().parse().unwrap()
-    };
-    t.eventually("end of the queue", Duration::from_secs(10), || {
-        let done = witness.exists(&marker, false).is_ok();
-        (done || connections(&t.word("mntr")) <= 2).then_some(())
-    });
-    let mut replies = 0;
-    while replies < REPLIES && session.wire.next_or_torn().is_some() {
-        replies += 1;
+    assert_eq!(writer.exists(&path, false).unwrap().version, ROUNDS * EVENTS, "the writer does not suffer");
+    let mut told = 0;
+    while told < ROUNDS * EVENTS && watcher.wire.next_or_torn().is_some() {
+        told += 1;
     }
     if t.is_stricter() {
-        session.abandon();
-        assert!(replies < REPLIES, "the queue has no bound");
+        watcher.abandon();
+        assert!(told < ROUNDS * EVENTS, "the queue has no bound");
     } else {
-        assert_eq!((replies, session.answer().code()), (REPLIES, ErrorCode::OK));
+        assert_eq!(told, ROUNDS * EVENTS);
     }
 }
 

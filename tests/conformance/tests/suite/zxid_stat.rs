@@ -1,6 +1,5 @@
 //! Z: zxids, versions and Stats.
 
-use crate::journal;
 use bytes::Bytes;
 use menagerie_conformance::create_request;
 use menagerie_conformance::{
@@ -128,7 +127,12 @@ fn fresh_stat(t: &Target<'_>) {
         ..Stat::default()
     };
     assert_eq!(stat, wanted);
-    assert!((before..=after).contains(&stat.ctime), "{} between {before} and {after}", stat.ctime);
+    // By the server's clock, which may be set a little differently.
+    assert!(
+        (before - 500..=after + 500).contains(&stat.ctime),
+        "{} between {before} and {after}",
+        stat.ctime
+    );
 }
 
 fn stat_after_set(t: &Target<'_>) {
@@ -137,13 +141,13 @@ fn stat_after_set(t: &Target<'_>) {
     session.create(&path, b"same").unwrap();
     session.create(&t.path("n/child"), b"").unwrap();
     let first = session.exists(&path, false).unwrap();
-    t.eventually("later millisecond", Duration::from_secs(5), || (now_ms() > first.mtime).then_some(()));
+    t.eventually("later time", Duration::from_secs(5), || (now_ms() > first.mtime + 5).then_some(()));
     let begun = now_ms();
     let answered = session.set(&path, b"same", 0).unwrap();
     let zxid = session.zxid;
     let second = session.exists(&path, false).unwrap();
     assert_eq!(answered, second);
-    assert!(second.mtime >= begun && second.mtime > first.mtime);
+    assert!(second.mtime >= begun - 500 && second.mtime > first.mtime);
     assert_eq!(second, Stat { version: 1, mzxid: zxid, mtime: second.mtime, ..first });
     let third = session.set(&path, b"longer than before", -1).unwrap();
     assert_eq!((third.version, third.data_length, third.pzxid), (2, 18, first.pzxid));
@@ -263,7 +267,7 @@ fn version_checks(t: &Target<'_>) {
 }
 
 fn version_wraps(t: &Target<'_>) {
-    let own = journal::start(t, "/z12", i32::MAX - 1, 0);
+    let own = t.start_aged("/z12", i32::MAX - 1, 0);
     let mut session = own.session();
     for version in [i32::MAX, i32::MIN, i32::MIN + 1] {
         assert_eq!(session.set("/z12", b"", version.wrapping_sub(1)).unwrap().version, version);

@@ -1,35 +1,18 @@
-//! A server with a past that no client could have given it in a lifetime: a znode after two thousand million changes.
-//!
-//! A real server is given a transaction log to start from; the embedded one takes the znode as it is told.
+//! ZooKeeper's log of transactions, for servers with a past that no client could have given them in a lifetime: a znode
+//! after two thousand million changes.
 
 use bytes::Bytes;
-use menagerie_conformance::{
-    Running, Session, Setup, Target, Wire, connect_request,
-    jute::{Acl, Encode, Writer},
-};
-use std::fs;
+use menagerie_jute::{Acl, Encode, Writer};
+use std::{fs, io, path::Path};
 
-/// A server of its own, which ends with this.
-pub(crate) struct Own(Running);
-
-impl Own {
-    pub(crate) fn session(&self) -> Session {
-        Session::open(Wire::dial(self.0.addr()), &connect_request(10_000)).unwrap()
-    }
+/// Writes a log into an empty data directory, from which `path` exists with that version, after so many creates of children.
+pub(crate) fn write(data: &Path, path: &str, version: i32, creates: i32) -> io::Result<()> {
+    let home = data.join("version-2");
+    fs::create_dir_all(&home)?;
+    fs::write(home.join("log.1"), log(path, version, creates))
 }
 
-/// Starts a server in which `path` exists with that version, after so many creates of children.
-pub(crate) fn start(t: &Target<'_>, path: &str, version: i32, creates: i32) -> Own {
-    let log = log(path, version, creates);
-    Own(t.start_from_log(&Setup::PLAIN, |data| {
-        let home = data.join("version-2");
-        fs::create_dir_all(&home).unwrap();
-        fs::write(home.join("log.1"), &log).unwrap();
-    }))
-}
-
-/// ZooKeeper's log of transactions, as its class FileTxnLog describes it: a header, and for each transaction a checksum, a
-/// length, the transaction and the letter B.
+/// As the class FileTxnLog describes it: a header, and for each transaction a checksum, a length, the transaction and the letter B.
 fn log(path: &str, version: i32, creates: i32) -> Bytes {
     let mut log = Writer::new();
     log.raw(b"ZKLG");
