@@ -113,6 +113,10 @@ fn apache(version: Version, setup: &Setup) -> Builder {
     if setup.skip_acl {
         builder = builder.jvm_flag("-Dzookeeper.skipACL=yes");
     }
+    if let Some(scheme) = setup.required_scheme {
+        builder = builder.jvm_flag("-Dzookeeper.enforce.auth.enabled=true");
+        builder = builder.jvm_flag(&format!("-Dzookeeper.enforce.auth.schemes={scheme}"));
+    }
     if setup.super_user {
         builder = builder.super_user();
     }

@@ -208,12 +208,20 @@ fn invalid(t: &Target<'_>) {
         ("digest", "alice:"),
         ("digest", "a:b:c"),
         ("digest", ""),
+        ("digest", ":"),
+        ("digest", "::b"),
         ("ip", "localhost"),
         ("ip", "1.2.3"),
         ("ip", "1.2.3.256"),
         ("ip", "1.2.3.4/33"),
         ("ip", "1.2.3.4/-1"),
         ("ip", "1.2.3.4/x"),
+        ("ip", "1.2.3.4/"),
+        ("ip", "1.2.3.4/8/9"),
+        ("ip", "1.2.3.4.5"),
+        ("ip", "1..3.4"),
+        ("ip", " 1.2.3.4"),
+        ("ip", "::1"),
         ("super", "x"),
     ];
     let refused = Some(ErrorCode::INVALID_ACL);
@@ -228,7 +236,8 @@ fn invalid(t: &Target<'_>) {
     }
     let null = SetAclRequest { path: path.as_str(), acl: None, version: -1 };
     assert_eq!(s.call(OpCode::SET_ACL, &null).code(), ErrorCode::INVALID_ACL);
-    let good = [("ip", "1.2.3.4"), ("ip", "1.2.3.4/0"), ("ip", "1.2.3.4/32"), ("digest", "a:b"), ("digest", ":b")];
+    let good = ["1.2.3.4", "1.2.3.4/0", "1.2.3.4/32", "01.2.3.004", "1.2.3.4.", "1.2.3.4/08"];
+    let good = good.map(|id| ("ip", id)).into_iter().chain(["a:b", ":b", "a:b:", "a: "].map(|id| ("digest", id)));
     for (scheme, id) in good {
         let acl = [Acl::new(Perms::READ, scheme, id), Acl::new(Perms::ALL, "world", "anyone")];
         s.set_acl(&path, &acl, -1).unwrap_or_else(|code| panic!("{scheme}:{id}: {code}"));

@@ -16,7 +16,7 @@ const RECONFIG: Setup = Setup { name: "reconfig", reconfig: true, ..Setup::PLAIN
 /// Who has not authenticated by digest is sent away.
 const ENFORCED: Setup = Setup {
     name: "enforced",
-    apache_jvm: &["-Dzookeeper.enforce.auth.enabled=true", "-Dzookeeper.enforce.auth.schemes=digest"],
+    required_scheme: Some("digest"),
     ..Setup::PLAIN
 };
 /// SASL by DIGEST-MD5.
@@ -201,7 +201,7 @@ fn sasl_failure(t: &Target<'_>) {
 
 fn enforced(t: &Target<'_>) {
     let read = GetDataRequest { path: "/", watch: false };
-    for (xid, op) in [(1, OpCode::GET_DATA), (-2, OpCode::PING), (1, OpCode::GET_DATA)] {
+    for (xid, op) in [(1, OpCode::GET_DATA), (-2, OpCode::PING), (1, OpCode::CLOSE_SESSION), (1, OpCode(77))] {
         let mut s = t.session();
         let refused = s.call_as(xid, op, &read);
         assert_eq!(refused.nothing(), Err(ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH), "{op}");

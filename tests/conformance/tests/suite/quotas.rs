@@ -133,6 +133,7 @@ fn hard_limits(t: &Target<'_>) {
     assert_eq!(s.set(&a, b"1234567", -1).err(), EXCEEDED);
     assert_eq!(s.create(&format!("{hard}/d"), b"").err(), EXCEEDED);
     assert_eq!(s.set(&a, b"12345", -1).err(), EXCEEDED);
+    s.set(&a, b"abcdef", -1).unwrap();
     s.delete(&format!("{hard}/c"), -1).unwrap();
     s.delete(&a, -1).unwrap();
     assert_eq!(usage(&mut s, &hard), (1, 4));

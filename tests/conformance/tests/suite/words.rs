@@ -2,7 +2,7 @@
 
 use crate::watching::Watch;
 use menagerie_conformance::{
-    Row, Session, Setup, Target, Wire,
+    Row, Server, Session, Setup, Target, Wire,
     jute::{CreateMode, ErrorCode, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, OpCode},
 };
 use std::{collections::BTreeMap, net::TcpStream, time::Duration};
@@ -18,7 +18,10 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("L4", "mntr: keys and values", mntr).alone(),
     Row::new("L5", "cons, dump, envi, conf, wchs, wchc, wchp, crst, srst, dirs, gtmk, hash", other_words).alone(),
     Row::new("L6", "an unknown word, or one after the handshake, is a bad length", bad_words),
-    Row::new("L7", "a server that does not serve says so", not_serving).slow(),
+    Row::new("L7", "a server that does not serve says so", not_serving).slow().unreachable(&[(
+        Server::Embedded,
+        "it listens exactly while it serves: before its start there is no port, while stopped the port refuses",
+    )]),
 ];
 
 fn white_list(t: &Target<'_>) {
@@ -145,8 +148,9 @@ fn mntr(t: &Target<'_>) {
     }
     let latency = ["zk_min_latency", "zk_avg_latency", "zk_max_latency"].map(|key| number(&told, key));
     assert!(latency.is_sorted(), "{latency:?}");
-    assert!(number(&told, "zk_open_file_descriptor_count") > 0.0);
-    assert!(number(&told, "zk_max_file_descriptor_count") > 0.0);
+    // What the machine says of the process, where it says anything.
+    number(&told, "zk_open_file_descriptor_count");
+    number(&told, "zk_max_file_descriptor_count");
     assert!(number(&told, "zk_uptime") > 0.0);
 }
 
