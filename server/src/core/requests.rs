@@ -49,6 +49,11 @@ impl Core {
             Some(_) => return self.close(id, Why::SessionMoved),
             None => return self.close(id, Why::SessionExpired),
         }
+        if !self.has_authenticated(id) && !matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+            let refused = Err(ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+            let outcome = Outcome::new(0, refused).closing(Why::AuthFailed);
+            return self.answer(id, session, header, &RequestBody::Empty, outcome, None);
+        }
         if !self.knows(header.op) {
             let outcome = Outcome::new(-1, Err(ErrorCode::UNIMPLEMENTED)).closing(Why::Unimplemented);
             return self.answer(id, session, header, &RequestBody::Empty, outcome, None);
@@ -81,6 +86,16 @@ impl Core {
             _ => self.execute(id, session, header, &body),
         };
         self.answer(id, session, header, &body, outcome, fault);
+    }
+
+    /// Whether the connection has an identity of a scheme that the server insists on, if it does.
+    fn has_authenticated(&self, id: ConnectionId) -> bool {
+        let schemes = &self.rules.required_schemes;
+        let is_required = |scheme: &str| schemes.iter().any(|required| required == scheme);
+        let mut ids = self.connection(id).into_iter().flat_map(|connection| &connection.ids);
+        schemes.is_empty()
+            || planted!("server_anybody_may_ask")
+            || ids.any(|id| is_required(id.scheme.as_str()))
     }
 
     /// Whether the imitated server knows the operation, and lets a client send it: not those that it sends itself, and no check

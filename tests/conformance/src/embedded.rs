@@ -23,6 +23,8 @@ impl Embedded {
         let mut rules = Rules::default();
         rules.extended_types = setup.extended_types;
         rules.enforce_quota = setup.enforce_quota;
+        rules.required_schemes = setup.required_scheme.into_iter().map(str::to_owned).collect();
+        rules.reconfig_enabled = setup.reconfig;
         rules.skip_acl = setup.skip_acl;
         rules.super_digest = setup.super_user.then(|| SUPER_DIGEST.to_owned());
         rules.max_never_used_millis = setup.container_never_used_ms.into();

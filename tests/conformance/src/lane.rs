@@ -102,6 +102,7 @@ fn apache(version: Version, setup: &Setup) -> Builder {
         .config("maxSessionTimeout", -1)
         .config("maxClientCnxns", setup.max_client_cnxns)
         .config("4lw.commands.whitelist", setup.four_letter_words.unwrap_or("srvr"))
+        .config("reconfigEnabled", setup.reconfig)
         .jvm_flag(&format!("-Dzookeeper.extendedTypesEnabled={}", setup.extended_types))
         .jvm_flag(&format!("-Dzookeeper.enforceQuota={}", setup.enforce_quota))
         .jvm_flag(&format!("-Dznode.container.checkIntervalMs={}", setup.container_check_ms))
@@ -111,6 +112,10 @@ fn apache(version: Version, setup: &Setup) -> Builder {
     }
     if setup.skip_acl {
         builder = builder.jvm_flag("-Dzookeeper.skipACL=yes");
+    }
+    if let Some(scheme) = setup.required_scheme {
+        builder = builder.jvm_flag("-Dzookeeper.enforce.auth.enabled=true");
+        builder = builder.jvm_flag(&format!("-Dzookeeper.enforce.auth.schemes={scheme}"));
     }
     if setup.super_user {
         builder = builder.super_user();

@@ -20,6 +20,10 @@ pub struct Setup {
     pub enforce_quota: bool,
     /// `zookeeper.skipACL=yes`.
     pub skip_acl: bool,
+    /// `reconfigEnabled`.
+    pub reconfig: bool,
+    /// The scheme by which everybody must authenticate (`zookeeper.enforce.auth.schemes`).
+    pub required_scheme: Option<&'static str>,
     /// `super:secret` is all-powerful.
     pub super_user: bool,
     /// `4lw.commands.whitelist`; `None` leaves it out.
@@ -48,6 +52,8 @@ impl Setup {
         extended_types: true,
         enforce_quota: false,
         skip_acl: false,
+        reconfig: false,
+        required_scheme: None,
         super_user: true,
         four_letter_words: Some("*"),
         container_check_ms: 200,

@@ -137,6 +137,13 @@ impl<'a> Target<'a> {
         Running::start(self.server, setup).unwrap_or_else(|why| panic!("{why}"))
     }
 
+    /// A new session of 10 seconds on a server that the row has started.
+    #[must_use]
+    pub fn session_on(&self, running: &Running) -> Session {
+        Session::open(Wire::dial(running.addr()), &connect_request(10_000))
+            .unwrap_or_else(|| panic!("{} refuses a new session", self.server))
+    }
+
     /// A server where `path`, below the root, has that version, and so many children were created below it.
     #[must_use]
     pub fn start_aged(&self, path: &str, version: i32, creates: i32) -> Running {

@@ -20,6 +20,7 @@
 #![expect(clippy::disallowed_methods, reason = "rows about time measure it by the real clock")]
 
 mod acl;
+mod acl_auth;
 mod create_delete;
 mod multi;
 mod quotas;
@@ -27,6 +28,9 @@ mod reaping;
 mod requests;
 mod sessions;
 mod watches;
+mod watches_again;
+mod watches_rules;
+mod watching;
 mod words;
 mod zxid_stat;
 
@@ -46,7 +50,10 @@ fn main() -> ExitCode {
         reaping::ROWS,
         multi::ROWS,
         watches::ROWS,
+        watches_rules::ROWS,
+        watches_again::ROWS,
         acl::ROWS,
+        acl_auth::ROWS,
         quotas::ROWS,
         words::ROWS,
     ];
