@@ -93,7 +93,9 @@ fn set_data(t: &Target<'_>) {
             session.create(&format!("{base}/p/n/below"), b"").unwrap();
         },
         // The same data is a change too.
-        act: |session, base| drop(session.set(&format!("{base}/p/n"), b"", -1).unwrap()),
+        act: |session, base| {
+            session.set(&format!("{base}/p/n"), b"", -1).unwrap();
+        },
     };
     check(
         t,
@@ -172,7 +174,9 @@ fn grandchild(t: &Target<'_>) {
 
 fn nothing(t: &Target<'_>) {
     let silent: [(&str, fn(&mut Session, &str)); 9] = [
-        ("setACL", |s, p| drop(s.set_acl(p, Acl::OPEN, -1).unwrap())),
+        ("setACL", |s, p| {
+            s.set_acl(p, Acl::OPEN, -1).unwrap();
+        }),
         ("check", |s, p| drop(s.multi([multi::check(p, -1)]).unwrap())),
         ("sync", |s, p| drop(s.sync(p).unwrap())),
         ("setData", |s, p| assert_eq!(s.set(p, b"", 9), Err(ErrorCode::BAD_VERSION))),
