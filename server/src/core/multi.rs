@@ -45,10 +45,10 @@ fn is_readable(like: Like, op: &Op) -> bool {
     };
     let flags = match op {
         Op::Create(request) | Op::Create2(request) | Op::CreateContainer(request) => request.flags,
-        Op::CreateTtl(request) => request.flags,
+        // Those of createTTL are looked at as it is executed, as were all before 3.8.2.
         _ => return like >= first,
     };
-    like >= first && is_known(like, flags)
+    like >= first && (like == Like::V3_8 || is_known(like, flags))
 }
 
 impl Stage<'_> {
