@@ -454,6 +454,17 @@ fn dependencies_stay_few_and_without_c() {
     assert_eq!(native(&planted), ["cc v1.2.0", "lz4-sys v1.0.0"]);
 }
 
+/// What a test author takes on with the embedded server as a dev-dependency.
+#[test]
+fn the_server_brings_few_dependencies() {
+    let arguments =
+        ["tree", "-p", "menagerie-server", "-e", "normal,build", "--prefix", "none", "--target", "all"];
+    let found = foreign_packages(&cargo(&arguments));
+    let _ = writeln!(io::stderr(), "dependencies of menagerie-server, target all: {}", found.len());
+    assert!((1..=20).contains(&found.len()), "{} packages: {found:#?}", found.len());
+    assert_eq!(native(&found), Vec::<&String>::new());
+}
+
 /// For each check: a path, a text with a fault that it must report, and the same without the fault.
 const PLANTS: &[(&str, &str, &str, &str)] = &[
     ("unsafe_is_forbidden", "Cargo.toml", "[workspace]", "unsafe_code = \"forbid\""),

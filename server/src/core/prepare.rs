@@ -167,6 +167,9 @@ impl Stage<'_> {
         } else {
             Arc::from(asked)
         };
+        if parent.is_ephemeral && planted!("server_ephemeral_parent_first") {
+            return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
+        }
         if !path::is_valid(&path) {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
@@ -277,7 +280,9 @@ fn valid(path: &Ustring) -> Result<&str, ErrorCode> {
 
 /// What cannot be deleted.
 pub(super) fn is_special(like: Like, path: &str) -> bool {
-    matches!(path, path::ROOT | "/zookeeper" | path::QUOTA) || path == path::CONFIG && like != Like::V3_4
+    matches!(path, path::ROOT | "/zookeeper")
+        || path == path::QUOTA && !planted!("server_quota_deletable")
+        || path == path::CONFIG && like != Like::V3_4
 }
 
 /// A copy that does not hold on to the frame it came in.

@@ -84,7 +84,12 @@ impl<'a> Reads<'a> {
     #[must_use]
     pub fn ephemerals(self, session: i64, prefix: &str) -> Vec<Ustring> {
         let prefix = if matches!(prefix.trim(), "" | "/") { "" } else { prefix };
-        let paths = self.tree.ephemerals(session).filter(|path| path.starts_with(prefix));
+        let paths = self.tree.ephemerals(session).filter(|path| {
+            let rest = path.strip_prefix(prefix);
+            rest.is_some_and(|rest| {
+                !planted!("server_ephemerals_by_component") || prefix.is_empty() || rest.starts_with('/')
+            })
+        });
         paths.map(|path| Ustring::from(&**path)).collect()
     }
 

@@ -59,6 +59,9 @@ impl Core {
             return self.answer(id, session, header, &RequestBody::Empty, outcome, None);
         }
         let body = match RequestBody::decode(header.op, &mut reader) {
+            Ok(_) if reader.remaining() > 0 && planted!("server_trailing_refused") => {
+                return self.close(id, Why::BadFrame);
+            }
             Ok(body) => body,
             // The real server reads these outside of the pipeline, where what does not decode costs the connection.
             Err(_) if matches!(header.op, OpCode::AUTH | OpCode::SASL) => {
@@ -109,14 +112,19 @@ impl Core {
         like >= since
     }
 
-    /// The answer to a request whose body is not what its operation needs. The connection stays. A write has its number in the log
-    /// by then. The real server reads text that is no UTF-8 with replacement characters, which no path may have.
+    /// The answer to a request whose body is not what its operation needs. The connection stays. Up to 3.8 a write has its number in
+    /// the log by then, from 3.9 only a multi has. The real server reads text that is no UTF-8 with replacement characters, which no path may have.
     fn misread(&mut self, session: i64, op: OpCode, kind: &DecodeErrorKind) -> Outcome {
         let is_text = matches!(kind, DecodeErrorKind::BadUtf8);
         if self.read_only && self.is_refused_here(op) {
             return Outcome::new(self.zxid, Err(ErrorCode::NOT_READ_ONLY));
         }
-        if op.is_write() && !planted!("server_misread_is_free") {
+        let takes_zxid = match op {
+            OpCode::MULTI => true,
+            OpCode::RECONFIG => false,
+            _ => op.is_write() && (is_text || self.rules.like < Like::V3_9),
+        };
+        if takes_zxid && !planted!("server_misread_is_free") {
             let code = if is_text && op != OpCode::MULTI {
                 ErrorCode::BAD_ARGUMENTS
             } else {
@@ -203,7 +211,8 @@ impl Core {
                 }
             }
         }
-        Outcome::new(0, Ok(ReplyBody::Empty))
+        let zxid = if planted!("server_auth_tells_zxid") { self.zxid } else { 0 };
+        Outcome::new(zxid, Ok(ReplyBody::Empty))
     }
 
     fn answer(

@@ -34,6 +34,7 @@ impl Embedded {
         if let Some(limit) = setup.outstanding_limit {
             limits.outstanding = usize::try_from(limit).unwrap_or(usize::MAX);
         }
+        limits.output_max = setup.output_max.unwrap_or(limits.output_max);
         let mut builder = Server::builder()
             .rules(rules)
             .limits(limits)

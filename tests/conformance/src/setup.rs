@@ -12,6 +12,8 @@ pub struct Setup {
     pub max_client_cnxns: u32,
     /// `zookeeper.globalOutstandingLimit`, if not Apache's 1,000.
     pub outstanding_limit: Option<u32>,
+    /// Bytes that may wait for one connection; the real servers know no such bound.
+    pub output_max: Option<usize>,
     /// `zookeeper.extendedTypesEnabled`.
     pub extended_types: bool,
     /// `zookeeper.enforceQuota`.
@@ -46,6 +48,7 @@ impl Setup {
         tick_ms: 500,
         max_client_cnxns: 0,
         outstanding_limit: None,
+        output_max: None,
         extended_types: true,
         enforce_quota: false,
         skip_acl: false,
