@@ -4,8 +4,8 @@ use crate::multi;
 use menagerie_conformance::{
     Row, Session, Target, create_request, create_ttl_request,
     jute::{
-        Acl, CreateMode, ErrorCode, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, OpCode, OpResult,
-        Perms, SetAclRequest,
+        Acl, CreateMode, ErrorCode, GetAllChildrenNumberRequest, GetAllChildrenNumberResponse, OpCode,
+        OpResult, Perms, SetAclRequest,
     },
 };
 
@@ -237,7 +237,8 @@ fn invalid(t: &Target<'_>) {
     let null = SetAclRequest { path: path.as_str(), acl: None, version: -1 };
     assert_eq!(s.call(OpCode::SET_ACL, &null).code(), ErrorCode::INVALID_ACL);
     let good = ["1.2.3.4", "1.2.3.4/0", "1.2.3.4/32", "01.2.3.004", "1.2.3.4/08", "+1.2.3.4/+8"];
-    let good = good.map(|id| ("ip", id)).into_iter().chain(["a:b", ":b", "a:b:", "a: "].map(|id| ("digest", id)));
+    let good =
+        good.map(|id| ("ip", id)).into_iter().chain(["a:b", ":b", "a:b:", "a: "].map(|id| ("digest", id)));
     for (scheme, id) in good {
         let acl = [Acl::new(Perms::READ, scheme, id), Acl::new(Perms::ALL, "world", "anyone")];
         s.set_acl(&path, &acl, -1).unwrap_or_else(|code| panic!("{scheme}:{id}: {code}"));
@@ -255,7 +256,8 @@ fn scheme_auth(t: &Target<'_>) {
     s.create_acl(&path, b"", CreateMode::PERSISTENT, &auth("its text is ignored")).unwrap();
     assert_eq!(s.acl(&path).unwrap().0, [Acl::new(Perms::ALL, "digest", ALICE)]);
     s.auth("digest", b"bob:other").unwrap();
-    s.set_acl(&path, &[Acl::new(Perms::READ, "auth", ""), Acl::new(Perms::ALL, "world", "anyone")], -1).unwrap();
+    s.set_acl(&path, &[Acl::new(Perms::READ, "auth", ""), Acl::new(Perms::ALL, "world", "anyone")], -1)
+        .unwrap();
     let acl = s.acl(&path).unwrap().0;
     let mut readers: Vec<_> = acl[..2].iter().map(|entry| entry.id.id.as_str().to_owned()).collect();
     readers.sort();
@@ -292,7 +294,11 @@ fn acl_version(t: &Target<'_>) {
     let path = t.path("node");
     s.create(&path, b"").unwrap();
     s.set(&path, b"", -1).unwrap();
-    assert_eq!(s.set_acl(&path, Acl::OPEN, 1), Err(ErrorCode::BAD_VERSION), "its data's version does not count");
+    assert_eq!(
+        s.set_acl(&path, Acl::OPEN, 1),
+        Err(ErrorCode::BAD_VERSION),
+        "its data's version does not count"
+    );
     assert_eq!(s.set_acl(&path, Acl::OPEN, 0).unwrap().aversion, 1);
     assert_eq!(s.set_acl(&path, Acl::OPEN, 0), Err(ErrorCode::BAD_VERSION));
     assert_eq!(s.set_acl(&path, Acl::OPEN, -1).unwrap().aversion, 2);

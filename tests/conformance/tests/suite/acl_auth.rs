@@ -4,8 +4,8 @@ use crate::acl::{ALICE, world};
 use menagerie_conformance::{
     Body, Row, Server, Session, Setup, Target,
     jute::{
-        Acl, CreateMode, ErrorCode, GetDataRequest, GetSaslRequest, OpCode, Perms, ReconfigRequest, SetSaslResponse, Ustring,
-        WhoAmIResponse,
+        Acl, CreateMode, ErrorCode, GetDataRequest, GetSaslRequest, OpCode, Perms, ReconfigRequest,
+        SetSaslResponse, Ustring, WhoAmIResponse,
     },
 };
 
@@ -14,11 +14,7 @@ const OPEN_HOUSE: Setup = Setup { name: "skip-acl", skip_acl: true, ..Setup::PLA
 /// Reconfig is on.
 const RECONFIG: Setup = Setup { name: "reconfig", reconfig: true, ..Setup::PLAIN };
 /// Who has not authenticated by digest is sent away.
-const ENFORCED: Setup = Setup {
-    name: "enforced",
-    required_scheme: Some("digest"),
-    ..Setup::PLAIN
-};
+const ENFORCED: Setup = Setup { name: "enforced", required_scheme: Some("digest"), ..Setup::PLAIN };
 /// SASL by DIGEST-MD5.
 const SASL: Setup = Setup {
     name: "sasl",
@@ -47,10 +43,8 @@ pub(crate) const ROWS: &[Row] = &[
 fn who(session: &mut Session) -> Vec<(String, String)> {
     let answer: WhoAmIResponse = session.call(OpCode::WHO_AM_I, &Body(b"")).read().unwrap();
     let ids = answer.client_info.unwrap();
-    let mut ids: Vec<_> = ids
-        .iter()
-        .map(|id| (id.auth_scheme.as_str().to_owned(), id.user.as_str().to_owned()))
-        .collect();
+    let mut ids: Vec<_> =
+        ids.iter().map(|id| (id.auth_scheme.as_str().to_owned(), id.user.as_str().to_owned())).collect();
     ids.sort();
     ids
 }
@@ -115,11 +109,10 @@ fn address(t: &Target<'_>) {
         s.create_acl(&path, b"", CreateMode::PERSISTENT, &[Acl::new(Perms::READ, "ip", id)]).unwrap();
         assert_eq!(s.get(&path, false).is_ok(), allowed, "{id}");
         assert_eq!(s.set(&path, b"", -1), Err(ErrorCode::NO_AUTH), "{id}");
-        assert_eq!(s.acl(&path).map(|got| got.0[0].id.id.as_str() == id), if allowed {
-            Ok(true)
-        } else {
-            Err(ErrorCode::NO_AUTH)
-        });
+        assert_eq!(
+            s.acl(&path).map(|got| got.0[0].id.id.as_str() == id),
+            if allowed { Ok(true) } else { Err(ErrorCode::NO_AUTH) }
+        );
     }
 }
 
@@ -165,7 +158,11 @@ fn skip_acl(t: &Target<'_>) {
     assert_eq!(stranger.acl(&path).unwrap().0, [Acl::new(Perms::ALL, "digest", ALICE)], "nothing is masked");
     stranger.set_acl(&path, &world(Perms(0)), -1).unwrap();
     stranger.children(&path, false).unwrap();
-    assert_eq!(stranger.set_acl(&path, &[], -1), Err(ErrorCode::INVALID_ACL), "a list must be one all the same");
+    assert_eq!(
+        stranger.set_acl(&path, &[], -1),
+        Err(ErrorCode::INVALID_ACL),
+        "a list must be one all the same"
+    );
 }
 
 fn who_am_i(t: &Target<'_>) {
@@ -201,7 +198,8 @@ fn sasl_failure(t: &Target<'_>) {
 
 fn enforced(t: &Target<'_>) {
     let read = GetDataRequest { path: "/", watch: false };
-    for (xid, op) in [(1, OpCode::GET_DATA), (-2, OpCode::PING), (1, OpCode::CLOSE_SESSION), (1, OpCode(77))] {
+    for (xid, op) in [(1, OpCode::GET_DATA), (-2, OpCode::PING), (1, OpCode::CLOSE_SESSION), (1, OpCode(77))]
+    {
         let mut s = t.session();
         let refused = s.call_as(xid, op, &read);
         assert_eq!(refused.nothing(), Err(ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH), "{op}");

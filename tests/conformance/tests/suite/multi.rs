@@ -116,7 +116,10 @@ fn results(t: &Target<'_>) {
     }
     assert!(matches!(container, OpResult::Create2(made) if made.path.as_str() == path("c")), "{container:?}");
     assert!(matches!(ttl, OpResult::Create2(made) if made.stat.ephemeral_owner == 0), "{ttl:?}");
-    assert!(matches!(set, OpResult::SetData(set) if (set.stat.version, set.stat.mzxid) == (1, zxid)), "{set:?}");
+    assert!(
+        matches!(set, OpResult::SetData(set) if (set.stat.version, set.stat.mzxid) == (1, zxid)),
+        "{set:?}"
+    );
     assert_eq!((check, gone), (&OpResult::Check, &OpResult::Delete));
 }
 
@@ -182,18 +185,18 @@ fn later_see_earlier(t: &Target<'_>) {
     assert_eq!(s.get(&a, false).unwrap().1.version, 3);
 
     assert_eq!(failing(&mut s, [delete(&b, -1)]), [-111]);
-    assert_eq!(s.multi([delete(&c, -1), delete(&b, -1), delete(&a, -1)]).unwrap(), [
-        OpResult::Delete,
-        OpResult::Delete,
-        OpResult::Delete
-    ]);
+    assert_eq!(
+        s.multi([delete(&c, -1), delete(&b, -1), delete(&a, -1)]).unwrap(),
+        [OpResult::Delete, OpResult::Delete, OpResult::Delete]
+    );
     assert_eq!(
         failing(&mut s, [create(&a, CreateMode::EPHEMERAL), create(&b, CreateMode::PERSISTENT)]),
         [0, -108]
     );
-    assert_eq!(failing(&mut s, [create(&a, CreateMode::PERSISTENT), delete(&a, -1), check(&a, -1)]), [
-        0, 0, -101
-    ]);
+    assert_eq!(
+        failing(&mut s, [create(&a, CreateMode::PERSISTENT), delete(&a, -1), check(&a, -1)]),
+        [0, 0, -101]
+    );
 }
 
 fn consecutive_numbers(t: &Target<'_>) {
@@ -211,7 +214,10 @@ fn consecutive_numbers(t: &Target<'_>) {
         .collect();
     let expected = ["n-0000000000", "n-0000000001", "plain", "e-0000000003", "n-0000000004"];
     assert_eq!(made, expected.map(|name| t.path(name)));
-    assert_eq!(s.create_as(&t.path("n-"), b"", CreateMode::PERSISTENT_SEQUENTIAL).unwrap(), t.path("n-0000000005"));
+    assert_eq!(
+        s.create_as(&t.path("n-"), b"", CreateMode::PERSISTENT_SEQUENTIAL).unwrap(),
+        t.path("n-0000000005")
+    );
 }
 
 fn stats_between(t: &Target<'_>) {
@@ -289,7 +295,11 @@ fn malformed(t: &Target<'_>) {
     for (what, body) in bodies {
         let answer = s.call(OpCode::MULTI, &Body(&body));
         assert_eq!(answer.nothing(), Err(ErrorCode::MARSHALLING_ERROR), "{what}");
-        assert_eq!(s.children(t.base(), false).unwrap(), [""; 0], "{what}: nothing is applied, the connection lives");
+        assert_eq!(
+            s.children(t.base(), false).unwrap(),
+            [""; 0],
+            "{what}: nothing is applied, the connection lives"
+        );
     }
 }
 
@@ -343,10 +353,7 @@ fn events_in_order(t: &Target<'_>) {
     s.multi(ops).unwrap();
     let expected = [(CREATED, &b), (CHANGED, &a), (CHANGED, &b), (CHANGED, &a), (DELETED, &a), (CREATED, &a)];
     let events = watcher.events_by_now();
-    assert_eq!(
-        events.iter().map(|event| (event.kind, &event.path)).collect::<Vec<_>>(),
-        expected
-    );
+    assert_eq!(events.iter().map(|event| (event.kind, &event.path)).collect::<Vec<_>>(), expected);
     let zxid = if t.since_3_9() { s.zxid } else { -1 };
     assert!(events.iter().all(|event| event.zxid == zxid), "{events:?}");
 }
@@ -374,7 +381,14 @@ fn events_once(t: &Target<'_>) {
     assert_eq!(own, [(CHANGED, node.clone())], "in front of the reply");
     assert_eq!(seen(&mut once), [(CHANGED, node.clone()), (LISTED, t.base().to_owned())]);
     let x = t.path("x");
-    let all = [(CHANGED, &node), (CHANGED, &node), (CREATED, &x), (DELETED, &x), (DELETED, &node), (CREATED, &node)];
+    let all = [
+        (CHANGED, &node),
+        (CHANGED, &node),
+        (CREATED, &x),
+        (DELETED, &x),
+        (DELETED, &node),
+        (CREATED, &node),
+    ];
     assert_eq!(seen(&mut always), all.map(|(kind, path)| (kind, path.clone())));
     s.multi(ops()).unwrap();
     assert_eq!(seen(&mut once), []);
@@ -386,7 +400,13 @@ fn multi_read(t: &Target<'_>) {
     let node = t.path("node");
     s.create(&node, b"data").unwrap();
     s.create(&t.path("node/child"), b"").unwrap();
-    s.create_acl(&t.path("closed"), b"", CreateMode::PERSISTENT, &[Acl::new(Perms::WRITE, "world", "anyone")]).unwrap();
+    s.create_acl(
+        &t.path("closed"),
+        b"",
+        CreateMode::PERSISTENT,
+        &[Acl::new(Perms::WRITE, "world", "anyone")],
+    )
+    .unwrap();
     let zxid = s.zxid;
     let stat = s.exists(&node, false).unwrap();
     let answer = s.call(

@@ -129,7 +129,8 @@ fn hard_limits(t: &Target<'_>) {
     assert_eq!(usage(&mut s, &hard), (3, 10));
 
     // Over limits that came later: even less data is refused, since what is left is weighed. Deletes are not.
-    s.set(&format!("{}/zookeeper_limits", quota_path(&hard)), b"byteHardLimit=3;countHardLimit=1", -1).unwrap();
+    s.set(&format!("{}/zookeeper_limits", quota_path(&hard)), b"byteHardLimit=3;countHardLimit=1", -1)
+        .unwrap();
     assert_eq!(s.set(&a, b"1234567", -1).err(), EXCEEDED);
     assert_eq!(s.create(&format!("{hard}/d"), b"").err(), EXCEEDED);
     assert_eq!(s.set(&a, b"12345", -1).err(), EXCEEDED);
@@ -175,7 +176,11 @@ fn in_multi(t: &Target<'_>) {
     // Each is weighed against what is applied: one of three, whatever stands in front of it.
     assert_eq!(codes(vec![new("a"), new("b"), new("c"), new("d")]), [1; 4]);
     assert_eq!(codes(vec![multi::check(&root, -1), new("e"), new("f")]), [0, -125, -2]);
-    assert_eq!(codes(vec![multi::delete(&format!("{root}/a"), -1), new("e")]), [0, -125], "nor what it frees");
+    assert_eq!(
+        codes(vec![multi::delete(&format!("{root}/a"), -1), new("e")]),
+        [0, -125],
+        "nor what it frees"
+    );
     let a = format!("{root}/a");
     assert_eq!(codes(vec![multi::set(&a, b"12345678901", -1)]), [-125]);
     assert_eq!(codes(vec![multi::set(&a, b"1234567890", -1), multi::set(&root, b"1234567890", -1)]), [1, 1]);
@@ -189,7 +194,8 @@ fn not_enforced(t: &Target<'_>) {
     let child = format!("{root}/child");
     s.create(&child, b"1234").unwrap();
     assert_eq!(usage(&mut s, &root), (2, 4));
-    s.multi([multi::set(&child, b"123", -1), multi::create(&t.path("root/x"), CreateMode::EPHEMERAL)]).unwrap();
+    s.multi([multi::set(&child, b"123", -1), multi::create(&t.path("root/x"), CreateMode::EPHEMERAL)])
+        .unwrap();
     assert_eq!(usage(&mut s, &root), (3, 3));
     s.delete(&child, -1).unwrap();
     assert_eq!(usage(&mut s, &root), (2, 0));

@@ -46,20 +46,24 @@ fn create(t: &Target<'_>) {
         prepare: parent,
         act: |session, base| drop(session.create(&format!("{base}/p/n"), b"").unwrap()),
     };
-    check(t, &create, &[
-        (Watch::Exists, "/p/n", &[(CREATED, "/p/n")]),
-        (Watch::Exists, "/p", &[]),
-        (Watch::Data, "/p", &[]),
-        (Watch::Child, "/p", &[(LISTED, "/p")]),
-        (Watch::Child, "", &[]),
-        (Watch::Persistent, "/p/n", &[(CREATED, "/p/n")]),
-        (Watch::Persistent, "/p", &[(LISTED, "/p")]),
-        (Watch::Persistent, "", &[]),
-        (Watch::Recursive, "/p/n", &[(CREATED, "/p/n")]),
-        (Watch::Recursive, "/p", &[(CREATED, "/p/n")]),
-        (Watch::Recursive, "", &[(CREATED, "/p/n")]),
-        (Watch::Recursive, "/q", &[]),
-    ]);
+    check(
+        t,
+        &create,
+        &[
+            (Watch::Exists, "/p/n", &[(CREATED, "/p/n")]),
+            (Watch::Exists, "/p", &[]),
+            (Watch::Data, "/p", &[]),
+            (Watch::Child, "/p", &[(LISTED, "/p")]),
+            (Watch::Child, "", &[]),
+            (Watch::Persistent, "/p/n", &[(CREATED, "/p/n")]),
+            (Watch::Persistent, "/p", &[(LISTED, "/p")]),
+            (Watch::Persistent, "", &[]),
+            (Watch::Recursive, "/p/n", &[(CREATED, "/p/n")]),
+            (Watch::Recursive, "/p", &[(CREATED, "/p/n")]),
+            (Watch::Recursive, "", &[(CREATED, "/p/n")]),
+            (Watch::Recursive, "/q", &[]),
+        ],
+    );
     let of_any_kind: [fn(&mut Session, &str); 5] = [
         |session, path| drop(session.create2(path, b"", CreateMode::PERSISTENT).unwrap()),
         |session, path| drop(session.create_as(path, b"", CreateMode::EPHEMERAL).unwrap()),
@@ -91,20 +95,24 @@ fn set_data(t: &Target<'_>) {
         // The same data is a change too.
         act: |session, base| drop(session.set(&format!("{base}/p/n"), b"", -1).unwrap()),
     };
-    check(t, &set, &[
-        (Watch::Exists, "/p/n", &[(CHANGED, "/p/n")]),
-        (Watch::Data, "/p/n", &[(CHANGED, "/p/n")]),
-        (Watch::Child, "/p/n", &[]),
-        (Watch::Data, "/p", &[]),
-        (Watch::Child, "/p", &[]),
-        (Watch::Data, "/p/n/below", &[]),
-        (Watch::Persistent, "/p/n", &[(CHANGED, "/p/n")]),
-        (Watch::Persistent, "/p", &[]),
-        (Watch::Recursive, "/p/n/below", &[]),
-        (Watch::Recursive, "/p/n", &[(CHANGED, "/p/n")]),
-        (Watch::Recursive, "/p", &[(CHANGED, "/p/n")]),
-        (Watch::Recursive, "", &[(CHANGED, "/p/n")]),
-    ]);
+    check(
+        t,
+        &set,
+        &[
+            (Watch::Exists, "/p/n", &[(CHANGED, "/p/n")]),
+            (Watch::Data, "/p/n", &[(CHANGED, "/p/n")]),
+            (Watch::Child, "/p/n", &[]),
+            (Watch::Data, "/p", &[]),
+            (Watch::Child, "/p", &[]),
+            (Watch::Data, "/p/n/below", &[]),
+            (Watch::Persistent, "/p/n", &[(CHANGED, "/p/n")]),
+            (Watch::Persistent, "/p", &[]),
+            (Watch::Recursive, "/p/n/below", &[]),
+            (Watch::Recursive, "/p/n", &[(CHANGED, "/p/n")]),
+            (Watch::Recursive, "/p", &[(CHANGED, "/p/n")]),
+            (Watch::Recursive, "", &[(CHANGED, "/p/n")]),
+        ],
+    );
 }
 
 fn delete(t: &Target<'_>) {
@@ -113,18 +121,22 @@ fn delete(t: &Target<'_>) {
         prepare: parent_and_node,
         act: |session, base| session.delete(&format!("{base}/p/n"), -1).unwrap(),
     };
-    check(t, &delete, &[
-        (Watch::Exists, "/p/n", &[(DELETED, "/p/n")]),
-        (Watch::Data, "/p/n", &[(DELETED, "/p/n")]),
-        (Watch::Child, "/p/n", &[(DELETED, "/p/n")]),
-        (Watch::Data, "/p", &[]),
-        (Watch::Child, "/p", &[(LISTED, "/p")]),
-        (Watch::Persistent, "/p/n", &[(DELETED, "/p/n")]),
-        (Watch::Persistent, "/p", &[(LISTED, "/p")]),
-        (Watch::Recursive, "/p/n", &[(DELETED, "/p/n")]),
-        (Watch::Recursive, "/p", &[(DELETED, "/p/n")]),
-        (Watch::Recursive, "", &[(DELETED, "/p/n")]),
-    ]);
+    check(
+        t,
+        &delete,
+        &[
+            (Watch::Exists, "/p/n", &[(DELETED, "/p/n")]),
+            (Watch::Data, "/p/n", &[(DELETED, "/p/n")]),
+            (Watch::Child, "/p/n", &[(DELETED, "/p/n")]),
+            (Watch::Data, "/p", &[]),
+            (Watch::Child, "/p", &[(LISTED, "/p")]),
+            (Watch::Persistent, "/p/n", &[(DELETED, "/p/n")]),
+            (Watch::Persistent, "/p", &[(LISTED, "/p")]),
+            (Watch::Recursive, "/p/n", &[(DELETED, "/p/n")]),
+            (Watch::Recursive, "/p", &[(DELETED, "/p/n")]),
+            (Watch::Recursive, "", &[(DELETED, "/p/n")]),
+        ],
+    );
     let mut session = t.session();
     let path = t.path("both");
     session.create(&path, b"").unwrap();

@@ -13,13 +13,22 @@ use std::time::Duration;
 pub(crate) const ROWS: &[Row] = &[
     Row::new("W19", "removeWatches drops the kinds it names, NOWATCHER if there is none", remove)
         .differs("ZOOKEEPER-4471, 4472: types tell kinds apart, and 4 and 5 exist, from 3.9.0"),
-    Row::new("W20", "checkWatches looks for the same and drops nothing", look)
-        .differs("ZOOKEEPER-4471, 4472: it looks at its own connection and the kind, and knows 4 and 5, from 3.9.0"),
+    Row::new("W20", "checkWatches looks for the same and drops nothing", look).differs(
+        "ZOOKEEPER-4471, 4472: it looks at its own connection and the kind, and knows 4 and 5, from 3.9.0",
+    ),
     Row::new("W21", "setWatches: what changed since fires, the rest is armed", catch_up),
     Row::new("W22", "what is caught up comes before the reply to setWatches", catch_up_first),
-    Row::new("W23", "setWatches2 arms persistent watches and catches up with nothing for them", persistent_again),
+    Row::new(
+        "W23",
+        "setWatches2 arms persistent watches and catches up with nothing for them",
+        persistent_again,
+    ),
     Row::new("W24", "who may not read a znode is told nothing of it", withheld),
-    Row::new("W25", "events come in the order of their transactions, the znode's before its parent's", in_order),
+    Row::new(
+        "W25",
+        "events come in the order of their transactions, the znode's before its parent's",
+        in_order,
+    ),
     Row::new("W26", "watches go with their connection, and are counted no more", gone).alone(),
 ];
 
@@ -130,15 +139,18 @@ fn catch_up(t: &Target<'_>) {
     ));
     let events = s.events();
     assert!(events.iter().all(|event| event.zxid == -1), "what is caught up belongs to no transaction");
-    assert_eq!(events.iter().map(menagerie_conformance::Event::what).collect::<Vec<_>>(), [
-        (CHANGED, &*set),
-        (DELETED, &*gone),
-        (DELETED, &*missing),
-        (CREATED, &*same),
-        (CREATED, &*made),
-        (DELETED, &*gone),
-        (LISTED, &*grown),
-    ]);
+    assert_eq!(
+        events.iter().map(menagerie_conformance::Event::what).collect::<Vec<_>>(),
+        [
+            (CHANGED, &*set),
+            (DELETED, &*gone),
+            (DELETED, &*missing),
+            (CREATED, &*same),
+            (CREATED, &*made),
+            (DELETED, &*gone),
+            (LISTED, &*grown),
+        ]
+    );
 
     // Armed are: data of same and grown, exists of missing, children of same and set. The others are used up.
     for path in [&same, &grown, &set] {
@@ -150,7 +162,8 @@ fn catch_up(t: &Target<'_>) {
     for path in [&same, &set, &grown] {
         s.create(&format!("{path}/again"), b"").unwrap();
     }
-    let expected = [(CHANGED, same.clone()), (CHANGED, grown), (CREATED, missing), (LISTED, same), (LISTED, set)];
+    let expected =
+        [(CHANGED, same.clone()), (CHANGED, grown), (CREATED, missing), (LISTED, same), (LISTED, set)];
     assert_eq!(seen(&mut s), expected);
 }
 
@@ -231,9 +244,18 @@ fn withheld(t: &Target<'_>) {
     owner.set(&node, b"", -1).unwrap();
     owner.create(&child, b"").unwrap();
     owner.delete(&node, -1).unwrap();
-    let expected = [(CHANGED, node.clone()), (CREATED, child.clone()), (LISTED, parent.clone()), (DELETED, node.clone())];
+    let expected = [
+        (CHANGED, node.clone()),
+        (CREATED, child.clone()),
+        (LISTED, parent.clone()),
+        (DELETED, node.clone()),
+    ];
     assert_eq!(seen(&mut friend), expected);
-    assert_eq!(seen(&mut stranger), [(CREATED, child.clone())], "the child is open, its parent's list is not");
+    assert_eq!(
+        seen(&mut stranger),
+        [(CREATED, child.clone())],
+        "the child is open, its parent's list is not"
+    );
 
     // The one-shot watches are used up all the same.
     owner.set_acl(&parent, Acl::OPEN, -1).unwrap();
@@ -257,7 +279,11 @@ fn withheld(t: &Target<'_>) {
     seen(&mut stranger);
     stranger.set_watches(&watches(since, &[&closed], &[&closed], &[&closed]));
     let caught_up = seen_before_reply(&mut stranger);
-    assert_eq!(caught_up, [(CHANGED, closed.clone()), (CREATED, closed.clone()), (LISTED, closed)], "unchecked");
+    assert_eq!(
+        caught_up,
+        [(CHANGED, closed.clone()), (CREATED, closed.clone()), (LISTED, closed)],
+        "unchecked"
+    );
 }
 
 fn in_order(t: &Target<'_>) {

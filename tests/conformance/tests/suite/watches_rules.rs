@@ -20,7 +20,11 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("W13", "reads that fail set no watch, except exists of a missing znode", failed_reads),
     Row::new("W14", "addWatch knows modes 0 and 1, and looks at no path", add_watch_modes),
     Row::new("W15", "addWatch is answered by four zero bytes, setWatches and removeWatches by none", bodies),
-    Row::new("W16", "a recursive watch never tells of children lists; a child watch beside it does", no_lists),
+    Row::new(
+        "W16",
+        "a recursive watch never tells of children lists; a child watch beside it does",
+        no_lists,
+    ),
     Row::new("W17", "the kinds of watches on one path do not touch each other", side_by_side)
         .differs("ZOOKEEPER-4466: before 3.9.0 the last kind set on a path replaces the others"),
     Row::new("W18", "a recursive watch on the root covers everything", root).alone(),
@@ -288,13 +292,16 @@ fn root(t: &Target<'_>) {
     s.close();
     let quota = "/zookeeper/quota".to_owned();
     let e = t.path("deep/e");
-    assert_eq!(seen(&mut watcher), [
-        (CREATED, deep),
-        (CREATED, system.clone()),
-        (CHANGED, quota),
-        (CHANGED, "/".to_owned()),
-        (DELETED, system),
-        (CREATED, e.clone()),
-        (DELETED, e),
-    ]);
+    assert_eq!(
+        seen(&mut watcher),
+        [
+            (CREATED, deep),
+            (CREATED, system.clone()),
+            (CHANGED, quota),
+            (CHANGED, "/".to_owned()),
+            (DELETED, system),
+            (CREATED, e.clone()),
+            (DELETED, e),
+        ]
+    );
 }
