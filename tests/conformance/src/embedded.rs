@@ -20,14 +20,16 @@ impl Embedded {
     pub(crate) fn start(setup: &Setup) -> Result<Self, String> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|why| why.to_string())?;
-        let mut rules = Rules::default();
-        rules.extended_types = setup.extended_types;
-        rules.enforce_quota = setup.enforce_quota;
-        rules.required_schemes = setup.required_scheme.into_iter().map(str::to_owned).collect();
-        rules.reconfig_enabled = setup.reconfig;
-        rules.skip_acl = setup.skip_acl;
-        rules.super_digest = setup.super_user.then(|| SUPER_DIGEST.to_owned());
-        rules.max_never_used_millis = setup.container_never_used_ms.into();
+        let rules = Rules {
+            extended_types: setup.extended_types,
+            enforce_quota: setup.enforce_quota,
+            required_schemes: setup.required_scheme.into_iter().map(str::to_owned).collect(),
+            reconfig_enabled: setup.reconfig,
+            skip_acl: setup.skip_acl,
+            super_digest: setup.super_user.then(|| SUPER_DIGEST.to_owned()),
+            max_never_used_millis: setup.container_never_used_ms.into(),
+            ..Rules::default()
+        };
         let mut limits = Limits::default();
         limits.tick = Duration::from_millis(setup.tick_ms.into());
         limits.connections_per_address = usize::try_from(setup.max_client_cnxns).unwrap_or(usize::MAX);
