@@ -132,7 +132,7 @@ impl Network {
             (IpAddr::V6(ours), Ok(IpAddr::V6(theirs))) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
             _ => return false,
         };
-        differing >= self.bits
+        differing >= if planted!("server_network_is_address") { 32 } else { self.bits }
     }
 }
 

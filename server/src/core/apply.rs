@@ -63,6 +63,9 @@ impl Tree {
                     node.mzxid = entry.txn.zxid;
                 }
                 let (before, stat) = (std::mem::replace(&mut node.acl, acl), node.stat());
+                if planted!("server_set_acl_tells") {
+                    entry.tell(EventType::NODE_DATA_CHANGED, path, before.clone(), None);
+                }
                 self.acls.give_back(&before);
                 Answer::AclSet(stat)
             }

@@ -213,6 +213,9 @@ impl Stage<'_> {
         let mut parent = self.look(parent_path)?;
         self.allow(&parent, Perms::DELETE)?;
         let node = self.look(path)?;
+        if planted!("server_own_acl_guards") {
+            self.allow(&node, Perms::DELETE)?;
+        }
         let version = next_version(node.version, request.version);
         let is_empty = if node.children == 0 { Ok(()) } else { Err(ErrorCode::NOT_EMPTY) };
         if planted!("server_not_empty_first") {
@@ -236,6 +239,9 @@ impl Stage<'_> {
         }
         self.allow(&node, Perms::WRITE)?;
         let data_len = request.data.as_ref().map_or(0, Bytes::len);
+        if planted!("server_quota_after_version") {
+            version?;
+        }
         if self.rules.enforce_quota {
             let more = i64::from(wire_len(data_len)) - i64::from(wire_len(node.data_len));
             self.tree.check_quota(path, 0, more)?;

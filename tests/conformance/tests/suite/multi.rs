@@ -471,12 +471,22 @@ fn upgrade(t: &Target<'_>) {
 fn bad_flag(t: &Target<'_>) {
     let mut s = t.session();
     for flags in [-1, 7, 9, i32::MAX] {
-        let op = create(&t.path("node"), CreateMode(flags));
-        let answer = s.call(OpCode::MULTI, &MultiRequest::new([op, check(t.base(), -1)]));
-        if t.since_3_9() {
-            assert_eq!(answer.nothing(), Err(ErrorCode::MARSHALLING_ERROR), "flags {flags}");
-        } else {
-            assert_eq!(codes(&answer), [-8, -2], "flags {flags}");
+        let request = || create_request(&t.path("node"), b"", CreateMode(flags), Acl::OPEN);
+        let ops = [
+            Op::Create(request()),
+            Op::Create2(request()),
+            Op::CreateContainer(request()),
+            Op::CreateTtl(create_ttl_request(&t.path("node"), CreateMode(flags), 60_000)),
+        ];
+        for op in ops {
+            let early = t.since_3_9() && op.op() != OpCode::CREATE_TTL;
+            let what = format!("{} with flags {flags}", op.op());
+            let answer = s.call(OpCode::MULTI, &MultiRequest::new([op, check(t.base(), -1)]));
+            if early {
+                assert_eq!(answer.nothing(), Err(ErrorCode::MARSHALLING_ERROR), "{what}");
+            } else {
+                assert_eq!(codes(&answer), [-8, -2], "{what}");
+            }
         }
     }
     let alone = create_request(&t.path("node"), b"", CreateMode(9), Acl::OPEN);
