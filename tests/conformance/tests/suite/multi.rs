@@ -224,7 +224,8 @@ fn stats_between(t: &Target<'_>) {
     let mut s = t.session();
     let path = t.path("node");
     s.create(&path, b"").unwrap();
-    let ops = (0..3).map(|version| set(&path, &vec![b'x'; 3 * (version as usize + 1)], version));
+    let ops = ["xxx", "xxxxxx", "xxxxxxxxx"].into_iter().zip(0..);
+    let ops = ops.map(|(data, version)| set(&path, data.as_bytes(), version));
     let results = s.multi(ops).unwrap();
     let zxid = s.zxid;
     let stats: Vec<_> = results
