@@ -118,6 +118,7 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
         _ if path.starts_with("tests/ensemble/src/") || path.starts_with("tests/interop/") => {
             &["menagerie", "menagerie_jute", "zooctl"]
         }
+        _ if path.starts_with("tests/conformance/") => &["menagerie", "zooctl"],
         _ => &[],
     };
     let code = scrub(text);
@@ -228,6 +229,10 @@ fn tests_run_to_their_end(path: &str, text: &str) -> Vec<String> {
         if body.lines().any(early) {
             found.push(format!("test {name} returns early"));
         }
+    }
+    // Rows of the conformance suite are tests without the attribute.
+    if path.starts_with("tests/conformance/tests/") && code.lines().any(|line| line.trim() == "return;") {
+        found.push(String::from("a row returns early"));
     }
     if scrub::has_ignored_test(&code) {
         found.push(String::from("a test is ignored"));
@@ -506,6 +511,7 @@ const PLANTS: &[(&str, &str, &str, &str)] = &[
         "use menagerie_jute::X;",
         "use menagerie_ensemble::X;",
     ),
+    ("imports_run_one_way", "tests/conformance/src/a.rs", "use menagerie::Client;", "use menagerie_jute::X;"),
     (
         "nothing_is_silenced",
         "tests/a.rs",
@@ -532,6 +538,12 @@ const PLANTS: &[(&str, &str, &str, &str)] = &[
     ("words_are_ours", "README.md", concat!("FIX", "ME later"), "later"),
     ("words_are_ours", "src/a.rs", concat!("dbg", "!(x)"), "debug!(x)"),
     ("words_are_ours", "tests/run", concat!("../shared", "/x"), "../x"),
+    (
+        "tests_run_to_their_end",
+        "tests/conformance/tests/suite/a.rs",
+        "    return;\n",
+        "    return Some(1);\n",
+    ),
     (
         "tests_run_to_their_end",
         "tests/a.rs",

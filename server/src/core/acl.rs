@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::rules::Rules;
 use super::txn::Acls;
@@ -120,7 +120,7 @@ impl Network {
     fn parse(text: &str) -> Option<Self> {
         let (address, bits) =
             text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
-        let address: IpAddr = address.parse().ok()?;
+        let address = v4(address).map(IpAddr::V4).or_else(|| address.parse().ok())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
         let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
         (bits <= most).then_some(Self { address, bits })
@@ -132,8 +132,16 @@ impl Network {
             (IpAddr::V6(ours), Ok(IpAddr::V6(theirs))) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
             _ => return false,
         };
-        differing >= self.bits
+        differing >= if planted!("server_network_is_address") { 32 } else { self.bits }
     }
+}
+
+/// Four numbers as Java reads them: zeros and a plus in front do no harm.
+fn v4(text: &str) -> Option<Ipv4Addr> {
+    let mut parts = text.split('.').map(str::parse::<u8>);
+    let mut next = || parts.next()?.ok();
+    let octets = [next()?, next()?, next()?, next()?];
+    parts.next().is_none().then(|| Ipv4Addr::from(octets))
 }
 
 /// Lists in use, each kept once however many znodes have it.

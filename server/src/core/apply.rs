@@ -45,6 +45,9 @@ impl Tree {
             Change::SetData { path, data, version } => {
                 let node = self.set_data(path, data.clone()).ok_or(ErrorCode::NO_NODE)?;
                 (node.version, node.mzxid, node.mtime) = (*version, entry.txn.zxid, entry.txn.time);
+                if planted!("server_set_touches_pzxid") {
+                    node.pzxid = entry.txn.zxid;
+                }
                 let (stat, acl) = (node.stat(), node.acl.clone());
                 entry.tell(EventType::NODE_DATA_CHANGED, path, acl, None);
                 Answer::DataSet(stat)
@@ -56,7 +59,13 @@ impl Tree {
                     return Err(ErrorCode::NO_NODE);
                 };
                 node.aversion = *aversion;
+                if planted!("server_acl_touches_mzxid") {
+                    node.mzxid = entry.txn.zxid;
+                }
                 let (before, stat) = (std::mem::replace(&mut node.acl, acl), node.stat());
+                if planted!("server_set_acl_tells") {
+                    entry.tell(EventType::NODE_DATA_CHANGED, path, before.clone(), None);
+                }
                 self.acls.give_back(&before);
                 Answer::AclSet(stat)
             }
@@ -107,7 +116,12 @@ impl Tree {
             Kind::Persistent => {}
         }
         let parent_acl = self.node_mut(parent).map(|above| {
-            above.creates = above.creates.wrapping_add(1);
+            // An entry never sets the counter back, so it stays at the largest number (`DataTree.createNode`).
+            above.creates = if planted!("server_counter_wraps") {
+                above.creates.wrapping_add(1)
+            } else {
+                above.creates.saturating_add(1)
+            };
             above.pzxid = zxid;
             above.acl.clone()
         });
@@ -132,6 +146,9 @@ impl Tree {
         let parent_acl = self.node_mut(parent).map(|above| {
             if !planted!("server_pzxid_stays") {
                 above.pzxid = entry.txn.zxid;
+            }
+            if planted!("server_delete_lowers_sequence") {
+                above.creates -= 1;
             }
             above.acl.clone()
         });

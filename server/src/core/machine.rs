@@ -350,7 +350,7 @@ impl Core {
                     return;
                 }
             }
-            let frame_len = self.limits.frame_len;
+            let frame_len = self.limits.frame_len + usize::from(planted!("server_frame_limit"));
             let Some(connection) = self.connection_mut(id) else { return };
             match split_frame(&mut connection.input, frame_len) {
                 Ok(Some(frame)) => {

@@ -167,6 +167,9 @@ impl Stage<'_> {
         } else {
             Arc::from(asked)
         };
+        if parent.is_ephemeral && planted!("server_ephemeral_parent_first") {
+            return Err(ErrorCode::NO_CHILDREN_FOR_EPHEMERALS);
+        }
         if !path::is_valid(&path) {
             return Err(ErrorCode::BAD_ARGUMENTS);
         }
@@ -210,6 +213,9 @@ impl Stage<'_> {
         let mut parent = self.look(parent_path)?;
         self.allow(&parent, Perms::DELETE)?;
         let node = self.look(path)?;
+        if planted!("server_own_acl_guards") {
+            self.allow(&node, Perms::DELETE)?;
+        }
         let version = next_version(node.version, request.version);
         let is_empty = if node.children == 0 { Ok(()) } else { Err(ErrorCode::NOT_EMPTY) };
         if planted!("server_not_empty_first") {
@@ -233,6 +239,9 @@ impl Stage<'_> {
         }
         self.allow(&node, Perms::WRITE)?;
         let data_len = request.data.as_ref().map_or(0, Bytes::len);
+        if planted!("server_quota_after_version") {
+            version?;
+        }
         if self.rules.enforce_quota {
             let more = i64::from(wire_len(data_len)) - i64::from(wire_len(node.data_len));
             self.tree.check_quota(path, 0, more)?;
@@ -277,7 +286,9 @@ fn valid(path: &Ustring) -> Result<&str, ErrorCode> {
 
 /// What cannot be deleted.
 pub(super) fn is_special(like: Like, path: &str) -> bool {
-    matches!(path, path::ROOT | "/zookeeper" | path::QUOTA) || path == path::CONFIG && like != Like::V3_4
+    matches!(path, path::ROOT | "/zookeeper")
+        || path == path::QUOTA && !planted!("server_quota_deletable")
+        || path == path::CONFIG && like != Like::V3_4
 }
 
 /// A copy that does not hold on to the frame it came in.

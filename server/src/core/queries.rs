@@ -28,7 +28,8 @@ impl Core {
             RequestBody::Exists(read) => {
                 let found = self.tree.reads(self.access(id)).exists(read.path.as_str());
                 // A znode that is not there can be watched all the same.
-                let seen = found.is_ok() || found == Err(ErrorCode::NO_NODE);
+                let seen = found.is_ok()
+                    || found == Err(ErrorCode::NO_NODE) && !planted!("server_missing_unwatched");
                 self.watch_if(read.watch && seen, id, &read.path, Kind::Data);
                 Ok(ReplyBody::Exists(ExistsResponse { stat: found? }))
             }
@@ -120,6 +121,9 @@ impl Core {
                 }),
                 _ => return Err(ErrorCode::MARSHALLING_ERROR),
             };
+            if planted!("server_multi_read_all_or_none") {
+                result.as_ref().map_err(|code| *code)?;
+            }
             results.push((op.op.op(), result));
         }
         Ok(multi_read_body(self.rules.like, results))
@@ -128,7 +132,9 @@ impl Core {
     fn who_am_i(&self, id: ConnectionId) -> WhoAmIResponse {
         let info = |id: &Id| {
             let user = match id.scheme.as_str() {
-                "digest" => id.id.as_str().split(':').next().unwrap_or_default(),
+                "digest" if !planted!("server_who_tells_hash") => {
+                    id.id.as_str().split(':').next().unwrap_or_default()
+                }
                 _ => id.id.as_str(),
             };
             ClientInfo { auth_scheme: id.scheme.clone(), user: Ustring::from(user) }

@@ -75,7 +75,7 @@ impl Tree {
         let usage = Track::of(self, &format!("{QUOTA}{root}/{USAGE}"));
         let (Some(limits), Some(usage)) = (limits, usage) else { return Ok(()) };
         let exceeds = |name, more, limit| {
-            let limit = limits.get(limit);
+            let limit = limits.get(limit) + i64::from(planted!("server_quota_without_root"));
             more != 0 && limit > -1 && usage.get(name).saturating_add(more) > limit
         };
         if exceeds(COUNT, znodes, "countHardLimit") || exceeds(BYTES, bytes, "byteHardLimit") {

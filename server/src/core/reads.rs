@@ -87,7 +87,12 @@ impl<'a> Reads<'a> {
         // Java's `trim` takes every control character for space, and no other than the plain one.
         let is_all = matches!(prefix.trim_matches(|character| character <= ' '), "" | "/");
         let prefix = if is_all { "" } else { prefix };
-        let paths = self.tree.ephemerals(session).filter(|path| path.starts_with(prefix));
+        let paths = self.tree.ephemerals(session).filter(|path| {
+            let rest = path.strip_prefix(prefix);
+            rest.is_some_and(|rest| {
+                !planted!("server_ephemerals_by_component") || prefix.is_empty() || rest.starts_with('/')
+            })
+        });
         paths.map(|path| Ustring::from(&**path)).collect()
     }
 

@@ -14,7 +14,8 @@ use crate::jute::ErrorCode;
 pub fn due_for_reaping(tree: &Tree, rules: &Rules, now_millis: i64) -> Vec<Arc<str>> {
     let is_due = |path: &&Arc<str>| {
         let Some(node) = tree.node(path).filter(|node| node.children.is_empty()) else { return false };
-        let idle_millis = now_millis.saturating_sub(node.mtime);
+        let since = if planted!("server_ttl_from_creation") { node.ctime } else { node.mtime };
+        let idle_millis = now_millis.saturating_sub(since);
         match node.kind {
             Kind::Container if node.creates > 0 || planted!("server_reaps_unused") => true,
             Kind::Container => rules.max_never_used_millis > 0 && idle_millis > rules.max_never_used_millis,

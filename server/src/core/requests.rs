@@ -49,11 +49,19 @@ impl Core {
             Some(_) => return self.close(id, Why::SessionMoved),
             None => return self.close(id, Why::SessionExpired),
         }
+        if !self.has_authenticated(id) && !matches!(header.op, OpCode::AUTH | OpCode::SASL) {
+            let refused = Err(ErrorCode::SESSION_CLOSED_REQUIRE_SASL_AUTH);
+            let outcome = Outcome::new(0, refused).closing(Why::AuthFailed);
+            return self.answer(id, session, header, &RequestBody::Empty, outcome, None);
+        }
         if !self.knows(header.op) {
             let outcome = Outcome::new(-1, Err(ErrorCode::UNIMPLEMENTED)).closing(Why::Unimplemented);
             return self.answer(id, session, header, &RequestBody::Empty, outcome, None);
         }
         let body = match RequestBody::decode(header.op, &mut reader) {
+            Ok(_) if reader.remaining() > 0 && planted!("server_trailing_refused") => {
+                return self.close(id, Why::BadFrame);
+            }
             Ok(body) => body,
             // The real server reads these outside of the pipeline, where what does not decode costs the connection.
             Err(_) if matches!(header.op, OpCode::AUTH | OpCode::SASL) => {
@@ -80,6 +88,16 @@ impl Core {
         self.answer(id, session, header, &body, outcome, fault);
     }
 
+    /// Whether the connection has an identity of a scheme that the server insists on, if it does.
+    fn has_authenticated(&self, id: ConnectionId) -> bool {
+        let schemes = &self.rules.required_schemes;
+        let is_required = |scheme: &str| schemes.iter().any(|required| required == scheme);
+        let mut ids = self.connection(id).into_iter().flat_map(|connection| &connection.ids);
+        schemes.is_empty()
+            || planted!("server_anybody_may_ask")
+            || ids.any(|id| is_required(id.scheme.as_str()))
+    }
+
     /// Whether the imitated server knows the operation, and lets a client send it: not those that it sends itself, and no check
     /// outside of a multi.
     fn knows(&self, op: OpCode) -> bool {
@@ -94,14 +112,19 @@ impl Core {
         like >= since
     }
 
-    /// The answer to a request whose body is not what its operation needs. The connection stays. A write has its number in the log
-    /// by then. The real server reads text that is no UTF-8 with replacement characters, which no path may have.
+    /// The answer to a request whose body is not what its operation needs. The connection stays. Up to 3.8 a write has its number in
+    /// the log by then, from 3.9 only a multi has. The real server reads text that is no UTF-8 with replacement characters, which no path may have.
     fn misread(&mut self, session: i64, op: OpCode, kind: &DecodeErrorKind) -> Outcome {
         let is_text = matches!(kind, DecodeErrorKind::BadUtf8);
         if self.read_only && self.is_refused_here(op) {
             return Outcome::new(self.zxid, Err(ErrorCode::NOT_READ_ONLY));
         }
-        if op.is_write() && !planted!("server_misread_is_free") {
+        let takes_zxid = match op {
+            OpCode::MULTI => true,
+            OpCode::RECONFIG => false,
+            _ => op.is_write() && (is_text || self.rules.like < Like::V3_9),
+        };
+        if takes_zxid && !planted!("server_misread_is_free") {
             let code = if is_text && op != OpCode::MULTI {
                 ErrorCode::BAD_ARGUMENTS
             } else {
@@ -188,7 +211,8 @@ impl Core {
                 }
             }
         }
-        Outcome::new(0, Ok(ReplyBody::Empty))
+        let zxid = if planted!("server_auth_tells_zxid") { self.zxid } else { 0 };
+        Outcome::new(zxid, Ok(ReplyBody::Empty))
     }
 
     fn answer(

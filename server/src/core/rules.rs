@@ -32,6 +32,9 @@ pub struct Rules {
     pub skip_acl: bool,
     /// `super:` and the base64 SHA-1 of `super:password` (`zookeeper.DigestAuthenticationProvider.superDigest`).
     pub super_digest: Option<String>,
+    /// A connection must have authenticated by one of these before it asks for anything (`zookeeper.enforce.auth.schemes`); empty:
+    /// it need not.
+    pub required_schemes: Vec<String>,
     /// `reconfig` is on (`reconfigEnabled`).
     pub reconfig_enabled: bool,
     /// Containers that never had a child are reaped when their data was not set for longer than this, in milliseconds; 0: never
@@ -61,6 +64,7 @@ impl Default for Rules {
             enforce_quota: false,
             skip_acl: false,
             super_digest: None,
+            required_schemes: Vec::new(),
             reconfig_enabled: false,
             max_never_used_millis: 0,
         }

@@ -93,5 +93,5 @@ pub(super) fn next_version(current: i32, expected: i32) -> Result<i32, ErrorCode
     if expected != -1 && expected != current {
         return Err(ErrorCode::BAD_VERSION);
     }
-    Ok(current.wrapping_add(1))
+    Ok(if planted!("server_version_saturates") { current.saturating_add(1) } else { current.wrapping_add(1) })
 }

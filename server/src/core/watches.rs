@@ -131,7 +131,8 @@ impl Watches {
             Table::Data => Modes::DATA_RECURSIVE,
             Table::Child => Modes::CHILD_RECURSIVE,
         };
-        let hearing = Modes::table(table) & if children { !recursive } else { u8::MAX };
+        let hearing = Modes::table(table)
+            & if children && !planted!("server_recursive_hears_lists") { !recursive } else { u8::MAX };
         let mut told = self.fire_here(path, hearing, Modes::table(table) & (Modes::DATA | Modes::CHILD));
         if self.recursive == 0 || children {
             return told;
@@ -195,6 +196,7 @@ impl Watches {
     /// What is to be looked for. Before 3.9 a type means a table, whatever the mode in it.
     fn bits(&self, kind: WatcherType) -> Option<u8> {
         Some(match (kind, self.apart) {
+            (WatcherType::CHILDREN, true) if planted!("server_children_means_table") => Modes::IN_CHILD,
             (WatcherType::CHILDREN, true) => Modes::CHILD,
             (WatcherType::DATA, true) => Modes::DATA,
             (WatcherType::PERSISTENT, true) => Modes::PERSISTENT,

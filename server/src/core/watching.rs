@@ -19,8 +19,12 @@ impl Core {
             return;
         }
         // Before 3.9 the header of a notification told no number.
-        let zxid = if self.rules.like >= Like::V3_9 { zxid } else { -1 };
+        let is_told = self.rules.like >= Like::V3_9 && !planted!("server_event_without_zxid");
+        let zxid = if is_told { zxid } else { -1 };
         for event in events {
+            if planted!("server_parent_first") {
+                self.tell_parent(event, zxid);
+            }
             let path = &*event.path;
             let told = self.watches.fire(Table::Data, event.event_type, path);
             if event.event_type == EventType::NODE_DELETED {
@@ -31,11 +35,16 @@ impl Core {
             } else {
                 self.notify(&told, event.event_type, path, Some(&event.acl), zxid);
             }
-            let Some(acl) = &event.parent_acl else { continue };
-            let above = parent(path).unwrap_or("/");
-            let told = self.watches.fire(Table::Child, EventType::NODE_CHILDREN_CHANGED, above);
-            self.notify(&told, EventType::NODE_CHILDREN_CHANGED, above, Some(acl), zxid);
+            self.tell_parent(event, zxid);
         }
+    }
+
+    /// Tells the watchers of the list that the znode came to or went from.
+    fn tell_parent(&mut self, event: &TreeEvent, zxid: i64) {
+        let Some(acl) = &event.parent_acl else { return };
+        let above = parent(&event.path).unwrap_or("/");
+        let told = self.watches.fire(Table::Child, EventType::NODE_CHILDREN_CHANGED, above);
+        self.notify(&told, EventType::NODE_CHILDREN_CHANGED, above, Some(acl), zxid);
     }
 
     /// Sends one event to these connections, encoded once. Those that may not read what `acl` guards do not hear of it.

@@ -156,6 +156,14 @@ impl Core {
         self.zxid = zxid;
     }
 
+    /// Pretends that a znode's data was set, and children were created below it, so often. False if it is not there.
+    pub fn age(&mut self, path: &str, version: i32, creates: i32, now: Instant) -> bool {
+        self.set_now(now);
+        self.note(None, 0, What::Test("age"));
+        let node = self.tree.node_mut(path);
+        node.map(|node| (node.version, node.creates) = (version, creates)).is_some()
+    }
+
     /// Closes all connections, as a server that stops. Sessions' time stands still until [`restart`](Self::restart).
     pub fn stop(&mut self, now: Instant) {
         self.set_now(now);
