@@ -113,6 +113,12 @@ impl Server {
         self.hub.with(|core, now| core.set_read_only(read_only, now));
     }
 
+    /// Is there and does not serve, as a member of an ensemble without a quorum: connections are taken and closed at their
+    /// handshake, four-letter words say so, and the sessions' time stands still; or serves again.
+    pub fn set_serving(&self, serving: bool) {
+        self.hub.with(|core, now| if serving { core.restart(now) } else { core.stop(now) });
+    }
+
     /// Pretends that another server has the session now: its next request closes its connection, and it may come back. False if
     /// there is no such session.
     pub fn move_session(&self, session: i64) -> bool {

@@ -16,6 +16,9 @@ impl Core {
     /// The order of decisions is that of the real server (`ZooKeeperServer.processConnectRequest`), but for the password, which is
     /// looked at before the session's other connection is closed: otherwise anyone who knows an id could cut its owner off.
     pub(super) fn handle_connect(&mut self, id: ConnectionId, frame: Bytes) {
+        if self.stopped && !planted!("server_serves_unready") {
+            return self.refuse(id, Refusal::NotServing);
+        }
         let Ok(request) = Reader::new(frame).record::<ConnectRequest>() else {
             return self.refuse(id, Refusal::Malformed);
         };

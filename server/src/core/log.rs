@@ -68,6 +68,8 @@ pub enum What {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
+    /// The server is there and does not serve.
+    NotServing,
     /// The first frame is no ConnectRequest.
     Malformed,
     /// The server is read-only, and the client did not say that this will do.

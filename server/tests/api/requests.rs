@@ -43,7 +43,9 @@ async fn a_body_that_does_not_decode_is_an_error_and_no_end() {
     assert_eq!(peer.err(OpCode::GET_DATA, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
     assert_eq!(peer.ping().await.unwrap().header.zxid, zxid, "a read is free");
     assert_eq!(peer.err(OpCode::CREATE, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
-    assert_eq!(peer.ping().await.unwrap().header.zxid, zxid + 1, "a write is not");
+    assert_eq!(peer.ping().await.unwrap().header.zxid, zxid, "a write is decoded before it is counted");
+    assert_eq!(peer.err(OpCode::MULTI, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
+    assert_eq!(peer.ping().await.unwrap().header.zxid, zxid + 1, "a multi is not");
     let trailing = Bare(b"\0\0\0\x01/\0behind");
     assert_eq!(peer.err(OpCode::GET_DATA, &trailing).await, ErrorCode::OK);
 }

@@ -53,7 +53,9 @@ impl Running {
     /// A server that runs and does not serve: of a real one, the first of three that are not there.
     pub(crate) fn start_not_serving(server: Server) -> Result<Self, String> {
         let Some(version) = server.version() else {
-            return Err(String::from("the embedded server serves while it listens"));
+            let embedded = Embedded::start(&Setup::PLAIN)?;
+            embedded.server().set_serving(false);
+            return Ok(Self::Embedded(embedded));
         };
         let ensemble = apache(version, &Setup { nodes: 3, ..Setup::PLAIN }).prepare();
         let ensemble = ensemble.and_then(|ensemble| ensemble.node(1).start().map(|()| ensemble));

@@ -499,10 +499,12 @@ impl Session {
         self.open = false;
     }
 
-    /// The server must hang up, perhaps behind events.
+    /// The server must hang up, perhaps behind events: soon, or, if the session is short, when it expires. The expiry of a
+    /// longer one is no answer.
     #[track_caller]
     pub fn expect_eof(&mut self) {
         self.open = false;
+        self.wire.set_patience(Duration::from_secs(5));
         let answer = self.next_answer();
         assert!(answer.is_none(), "the server should hang up and sends {answer:?}");
     }

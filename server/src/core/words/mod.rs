@@ -18,6 +18,9 @@ pub const WORDS: [&str; 17] = [
     "crst", "srst", "gtmk", "hash",
 ];
 
+/// What most words get from a server that is there and does not serve.
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests";
+
 /// Which words are answered; the others are told that they are not in the whitelist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed(Vec<&'static str>);
@@ -70,6 +73,14 @@ impl Core {
 
     fn word(&mut self, word: &str) -> String {
         match word {
+            "isro" if self.stopped => String::from("null"),
+            "hash" if self.stopped => String::from(NOT_SERVING),
+            "srvr" | "stat" | "mntr" | "conf" | "cons" | "dump" | "wchs" | "wchc" | "wchp" | "crst"
+            | "srst" | "dirs"
+                if self.stopped =>
+            {
+                format!("{NOT_SERVING}\n")
+            }
             "ruok" => String::from("imok"),
             "isro" => String::from(if self.read_only { "ro" } else { "rw" }),
             "gtmk" => String::from("306"),

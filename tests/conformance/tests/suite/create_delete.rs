@@ -354,7 +354,8 @@ fn create_order(t: &Target<'_>) {
     session.create(&format!("{limits}/zookeeper_stats"), b"count=3,bytes=0").unwrap();
 
     let (bad_mode, plain) = (CreateMode(9), CreateMode::PERSISTENT);
-    let cases: [(&str, &str, CreateMode, &[Acl], ErrorCode); 9] = [
+    let cases: [(&str, &str, CreateMode, &[Acl], ErrorCode); 10] = [
+        ("a zero before the ACL and the parent", "no/\0", plain, &[], ErrorCode::BAD_ARGUMENTS),
         ("a mode before the path and the ACL", "no/.", bad_mode, &[], ErrorCode::BAD_ARGUMENTS),
         ("an ACL before the parent", "no/n", plain, &[], ErrorCode::INVALID_ACL),
         ("an ACL before the full path", "./.", plain, &[], ErrorCode::INVALID_ACL),
