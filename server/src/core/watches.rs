@@ -101,6 +101,9 @@ impl Watches {
             (Kind::Data, true) => (Modes::DATA, 0),
             (Kind::Child, true) => (Modes::CHILD, 0),
             (Kind::Persistent, true) => (Modes::PERSISTENT, 0),
+            (Kind::Recursive, true) if planted!("server_recursive_hears_lists") => {
+                (Modes::DATA_RECURSIVE | Modes::CHILD_PERSISTENT, 0)
+            }
             (Kind::Recursive, true) => (Modes::DATA_RECURSIVE, 0),
             (Kind::Data, false) => (Modes::DATA, Modes::IN_DATA),
             (Kind::Child, false) => (Modes::CHILD, Modes::IN_CHILD),
@@ -131,8 +134,7 @@ impl Watches {
             Table::Data => Modes::DATA_RECURSIVE,
             Table::Child => Modes::CHILD_RECURSIVE,
         };
-        let hearing = Modes::table(table)
-            & if children && !planted!("server_recursive_hears_lists") { !recursive } else { u8::MAX };
+        let hearing = Modes::table(table) & if children { !recursive } else { u8::MAX };
         let mut told = self.fire_here(path, hearing, Modes::table(table) & (Modes::DATA | Modes::CHILD));
         if self.recursive == 0 || children {
             return told;

@@ -1,12 +1,21 @@
 //! The embedded server on a runtime of its own, set up as the real ones are.
 
 use crate::Setup;
-use menagerie_server::{Limits, Rules, Server};
+use menagerie_server::{Like, Limits, Rules, Server};
 use std::{net::SocketAddr, time::Duration};
 use tokio::runtime::{Builder, Runtime};
 
 /// `super:secret`, as ZooKeeper's DigestAuthenticationProvider hashes it.
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
+
+/// What the embedded server imitates: 3.9, or what `MENAGERIE_LIKE` says. The rows hold it to that.
+pub(crate) fn like() -> Like {
+    match std::env::var("MENAGERIE_LIKE").as_deref() {
+        Err(_) | Ok("3.9") => Like::V3_9,
+        Ok("3.8") => Like::V3_8,
+        Ok(other) => panic!("MENAGERIE_LIKE is 3.8 or 3.9, not {other}"),
+    }
+}
 
 /// A running embedded server. Dropping it stops it.
 #[derive(Debug)]
@@ -21,6 +30,7 @@ impl Embedded {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.map_err(|why| why.to_string())?;
         let rules = Rules {
+            like: like(),
             extended_types: setup.extended_types,
             enforce_quota: setup.enforce_quota,
             required_schemes: setup.required_scheme.into_iter().map(str::to_owned).collect(),
@@ -28,7 +38,6 @@ impl Embedded {
             skip_acl: setup.skip_acl,
             super_digest: setup.super_user.then(|| SUPER_DIGEST.to_owned()),
             max_never_used_millis: setup.container_never_used_ms.into(),
-            ..Rules::default()
         };
         let mut limits = Limits::default();
         limits.tick = Duration::from_millis(setup.tick_ms.into());

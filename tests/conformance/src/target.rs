@@ -1,8 +1,9 @@
 //! What a row sees: one server, a place of its own in the tree, and how to speak to it.
 
-use crate::{Row, Session, Setup, Wire, connect_request, lane::Running};
+use crate::{Row, Session, Setup, Wire, connect_request, embedded::like, lane::Running};
 use menagerie_ensemble::{Ensemble, Version};
 use menagerie_jute::ErrorCode;
+use menagerie_server::Like;
 use std::{
     cell::OnceCell,
     fmt,
@@ -92,7 +93,10 @@ impl<'a> Target<'a> {
     #[must_use]
     pub fn since_3_9(&self) -> bool {
         assert!(self.row.differs.is_some(), "row {} is not marked as one where versions differ", self.row.id);
-        self.server != Server::V3_8
+        match self.server {
+            Server::Embedded => like() >= Like::V3_9,
+            server => server == Server::V3_9,
+        }
     }
 
     /// A znode for this row alone, which is made at the first call.

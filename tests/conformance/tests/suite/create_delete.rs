@@ -244,7 +244,8 @@ fn paths_of_reads(t: &Target<'_>) {
         assert_eq!(session.acl(path), Err(ErrorCode::NO_NODE), "getACL {path:?}");
     }
     assert_eq!(session.exists("", false).unwrap().czxid, 0);
-    assert_eq!(session.children("", false).unwrap(), session.children("/", false).unwrap());
+    let of_root = session.children("", false).unwrap();
+    assert!(["c11", "zookeeper"].iter().all(|name| of_root.iter().any(|child| child == name)), "{of_root:?}");
     let zero = ExistsRequest { path: "/a\0b", watch: false };
     assert_eq!(session.call(OpCode::EXISTS, &zero).nothing(), Err(ErrorCode::BAD_ARGUMENTS));
 }

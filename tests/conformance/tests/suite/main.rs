@@ -1,7 +1,8 @@
 //! The rows: what any ZooKeeper server does, one sentence and one function each.
 //!
 //! `cargo test -p menagerie-conformance` runs every row on every server; `-- embedded` runs them on the embedded one only, which needs
-//! no Java; `-- s2::v3_8` runs one row on one server, `-- s2::` one row on all three.
+//! no Java; `-- s2::v3_8` runs one row on one server, `-- s2::` one row on all three. With `MENAGERIE_LIKE=3.8` in the environment
+//! the embedded one imitates 3.8 and is the only one that runs.
 //!
 //! # How to add a row
 //!

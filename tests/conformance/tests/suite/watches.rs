@@ -209,7 +209,7 @@ fn nothing(t: &Target<'_>) {
 
 /// Two ephemerals below two parents, and a plain znode; who watches all of it sees this.
 fn ephemerals(t: &Target<'_>, name: &str) -> (Session, Session, [String; 2], Vec<(EventType, String)>) {
-    let (mut owner, mut watcher) = (t.session_of(1_000), t.session());
+    let (mut owner, mut watcher) = (t.session_of(if name == "expiry" { 3_000 } else { 10_000 }), t.session());
     let base = t.path(name);
     owner.create(&base, b"").unwrap();
     let parents = ["p", "q"].map(|parent| format!("{base}/{parent}"));
@@ -235,7 +235,7 @@ fn session_end(t: &Target<'_>) {
         } else {
             owner.cut();
         }
-        watcher.wire.set_patience(Duration::from_secs(8));
+        watcher.wire.set_patience(Duration::from_secs(20));
         let first = std::iter::from_fn(|| Some(watcher.event())).take(4).collect::<Vec<_>>();
         assert_eq!(seen(&mut watcher), [], "{how}: no more than that");
         let got: Vec<_> = first.iter().map(|event| (event.kind, event.path.clone())).collect();

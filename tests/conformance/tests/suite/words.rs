@@ -162,6 +162,8 @@ fn mntr(t: &Target<'_>) {
 fn other_words(t: &Target<'_>) {
     let mut s = t.session();
     s.create_as(&t.path("e"), b"", CreateMode::EPHEMERAL).unwrap();
+    // The words about watches do not count those of children.
+    Watch::Child.set(&mut s, t.base());
     Watch::Data.set(&mut s, &t.path("e"));
     Watch::Exists.set(&mut s, &t.path("missing"));
     let id = format!("0x{:x}", s.id);
@@ -219,7 +221,7 @@ fn sessions_and_connections(t: &Target<'_>, id: &str, port: u16) {
         ]
     );
     assert_eq!(fields[3..5], [&*format!("sid={id}"), "lop=EXIS"]);
-    assert_eq!((fields[6], fields[7]), ("to=10000", "lcxid=0x3"));
+    assert_eq!((fields[6], fields[7]), ("to=10000", "lcxid=0x4"));
     let asking = lines.iter().find(|line| **line != *own).unwrap();
     assert!(asking.ends_with("[0](queued=0,recved=1,sent=0)"), "{asking}");
 
