@@ -275,7 +275,8 @@ impl Call {
         match self {
             Self::SetAcl { .. } => false,
             Self::Create { at, .. } | Self::SetData { at, .. } | Self::Versioned { at, .. } => {
-                !at.below().is_some_and(|path| path == "/q" || path.starts_with("/q/"))
+                let limited = at.below().is_some_and(|path| path == "/q" || path.starts_with("/q/"));
+                !limited && !matches!(at, At::Quota(_))
             }
             Self::Multi { calls, .. } => calls.iter().all(Self::is_pipelined),
             _ => {

@@ -32,8 +32,8 @@ pub struct Pair {
 /// Something that the servers did not agree in.
 #[derive(Debug, Clone)]
 pub struct Difference {
-    /// Behind which step of the sequence; its length, if the final trees differ.
-    pub step: usize,
+    /// How many steps were done by then, these included.
+    pub end: usize,
     /// What was being done.
     pub what: String,
     /// What the reference said.
@@ -127,8 +127,8 @@ impl Episode {
     /// A difference, or a failure.
     pub fn run(&mut self, steps: &[Step]) -> Result<Outcome, Stop> {
         let Some(first) = steps.first() else { return Ok(Outcome { own: Vec::new(), others: Vec::new() }) };
-        let at = self.steps.len();
         self.steps.extend_from_slice(steps);
+        let at = self.steps.len();
         let slot = first.slot();
         let mut ends = false;
         let [reference, subject] = match first {
@@ -210,12 +210,12 @@ pub fn run_len(steps: &[Step]) -> usize {
     steps.iter().take(MOST_AT_ONCE).take_while(pipelined).count().max(1)
 }
 
-fn compare(step: usize, what: impl Fn() -> String, reference: &[Item], subject: &[Item]) -> Result<(), Stop> {
+fn compare(end: usize, what: impl Fn() -> String, reference: &[Item], subject: &[Item]) -> Result<(), Stop> {
     if reference == subject {
         return Ok(());
     }
     let (reference, subject) = (reference.to_vec(), subject.to_vec());
-    Err(Stop::Difference(Box::new(Difference { step, what: what(), reference, subject })))
+    Err(Stop::Difference(Box::new(Difference { end, what: what(), reference, subject })))
 }
 
 fn looks(at: &At) -> [Call; 3] {

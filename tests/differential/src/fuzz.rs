@@ -22,6 +22,8 @@ pub struct Plan {
     pub operations: usize,
     /// The seed of the first episode; each episode has the next.
     pub seed: u64,
+    /// How often a sequence may be tried again to make it shorter.
+    pub attempts: usize,
 }
 
 /// The servers disagree.
@@ -65,7 +67,7 @@ pub fn run(pair: Pair, plan: Plan) -> io::Result<Verdict> {
             Ok(()) => census.episodes += 1,
             Err(Stop::Failure(why)) => return Err(why),
             Err(Stop::Difference(seen)) => {
-                let minimal = minimise(pair, &episode.steps, &mut base)?;
+                let minimal = minimise(pair, &episode.steps, plan.attempts, &mut base)?;
                 let operations = census.operations;
                 let finding = Finding { seed, operations, seen: seen.to_string(), minimal };
                 return Ok(Verdict::Differs(Box::new(finding)));
@@ -128,6 +130,6 @@ impl fmt::Display for Finding {
                 other => writeln!(f, "{at:4}  {other:?}")?,
             }
         }
-        write!(f, "disagree at {}: {}", minimal.difference.step, minimal.difference)
+        write!(f, "disagree: {}", minimal.difference)
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     call::{At, Call, Offer, Step},
     chance::Chance,
     episode::{Episode, Outcome},
-    model::{Model, SUPER, USERS, parent},
+    model::{Model, SUPER, USERS, is_sequential, parent},
     side::Item,
 };
 use bytes::Bytes;
@@ -277,8 +277,13 @@ impl Generator {
 
     /// As [`existing`](Self::existing) to read, or one of the server's own that tell of the quota.
     fn readable(&mut self, slot: usize) -> At {
-        if self.model.nodes.contains_key("/q") && self.chance.percent(6) {
-            return At::Quota("/q/zookeeper_stats".to_owned());
+        if self.model.nodes.contains_key("/q") && self.chance.percent(8) {
+            let name = if self.chance.percent(80) { "zookeeper_stats" } else { "zookeeper_limits" };
+            return At::Quota(format!("/q/{name}"));
+        }
+        if self.chance.percent(2) {
+            let path = if self.chance.percent(50) { "/zookeeper/config" } else { "/zookeeper" };
+            return At::Plain(path.to_owned());
         }
         self.existing(slot, Perms::READ)
     }
@@ -365,6 +370,13 @@ impl Generator {
             ],
         };
         let flags = *self.chance.pick(flags).unwrap_or(&CreateMode::PERSISTENT);
+        let at = match at {
+            // Only a number, no name.
+            At::Below(path) if is_sequential(flags) && self.chance.percent(15) => {
+                At::Below(format!("{}/", parent(&path)))
+            }
+            at => at,
+        };
         let ttl = if op == OpCode::CREATE_TTL { 1_000_000 } else { 0 };
         Call::Create { op, at, data: self.data(), acl: Some(self.acl(slot)), flags, ttl }
     }
@@ -396,9 +408,25 @@ impl Generator {
     }
 
     fn set_data(&mut self, slot: usize) -> Call {
+        if self.model.nodes.contains_key("/q") && self.chance.percent(5) {
+            return self.set_limits();
+        }
         let at = self.existing(slot, Perms::WRITE);
         let version = self.version(at.below().unwrap_or_default(), |node| node.version);
         Call::SetData { at, data: self.data(), version }
+    }
+
+    fn set_limits(&mut self) -> Call {
+        const LIMITS: [&str; 5] = [
+            "count=12,bytes=200,countHardLimit=14,byteHardLimit=240",
+            "count=2,bytes=20",
+            "count=-1,bytes=-1,byteHardLimit=120,countHardLimit=-1",
+            "count=-1,bytes=-1,byteHardLimit=-1,countHardLimit=6",
+            "count=100;bytes=-1;byteHardLimit=-1;countHardLimit=-1",
+        ];
+        let text = *self.chance.pick(&LIMITS).unwrap_or(&"");
+        let at = At::Quota("/q/zookeeper_limits".to_owned());
+        Call::SetData { at, data: Some(Bytes::from_static(text.as_bytes())), version: -1 }
     }
 
     fn set_acl(&mut self, slot: usize) -> Call {

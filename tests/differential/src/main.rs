@@ -23,6 +23,9 @@ struct Arguments {
     /// The seed of the first episode; each episode has the next.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// How often a sequence that the servers disagree over is tried again to make it shorter.
+    #[arg(long, default_value_t = 400)]
+    attempts: usize,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -63,7 +66,7 @@ fn compare(arguments: &Arguments) -> io::Result<ExitCode> {
         Tried::V3_9 => Subject::Real(Version::V3_9),
     };
     let servers = Servers::start(version, subject)?;
-    let plan = Plan { operations: arguments.operations, seed: arguments.seed };
+    let plan = Plan { operations: arguments.operations, seed: arguments.seed, attempts: arguments.attempts };
     match run(servers.pair(), plan)? {
         Verdict::Differs(finding) => {
             print!("{finding}");
