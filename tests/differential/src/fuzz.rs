@@ -55,7 +55,7 @@ pub enum Verdict {
 pub fn run(pair: Pair, plan: Plan) -> io::Result<Verdict> {
     let mut census = Census::default();
     let mut bases = 0..;
-    let mut base = || format!("/d{}", bases.next().unwrap_or(0));
+    let mut base = || format!("/d{}-{}", plan.seed, bases.next().unwrap_or(0));
     for seed in plan.seed.. {
         if census.operations >= plan.operations {
             break;

@@ -26,6 +26,9 @@ struct Arguments {
     /// How often a sequence that the servers disagree over is tried again to make it shorter.
     #[arg(long, default_value_t = 400)]
     attempts: usize,
+    /// After how many differences to stop.
+    #[arg(long, default_value_t = 1)]
+    findings: usize,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -66,17 +69,22 @@ fn compare(arguments: &Arguments) -> io::Result<ExitCode> {
         Tried::V3_9 => Subject::Real(Version::V3_9),
     };
     let servers = Servers::start(version, subject)?;
-    let plan = Plan { operations: arguments.operations, seed: arguments.seed, attempts: arguments.attempts };
-    match run(servers.pair(), plan)? {
-        Verdict::Differs(finding) => {
-            print!("{finding}");
-            Ok(ExitCode::FAILURE)
-        }
-        Verdict::Agreed(census) => {
-            println!("{subject:?} against {}: differences 0 in {census}", version.number());
-            let missing = census.missing();
-            missing.iter().for_each(|missing| println!("not enough: {missing}"));
-            Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let Arguments { operations, attempts, .. } = *arguments;
+    let mut plan = Plan { operations, seed: arguments.seed, attempts };
+    for _ in 0..arguments.findings.max(1) {
+        match run(servers.pair(), plan)? {
+            Verdict::Differs(finding) => {
+                println!("{finding}");
+                plan.seed = finding.seed + 1;
+            }
+            Verdict::Agreed(census) => {
+                println!("{subject:?} against {}: differences 0 in {census}", version.number());
+                let missing = census.missing();
+                missing.iter().for_each(|missing| println!("not enough: {missing}"));
+                let clean = missing.is_empty() && plan.seed == arguments.seed;
+                return Ok(if clean { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+            }
         }
     }
+    Ok(ExitCode::FAILURE)
 }

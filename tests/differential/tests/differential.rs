@@ -12,7 +12,7 @@ const OPERATIONS: usize = 10_000;
 
 fn verdict(version: Version, subject: Subject, operations: usize) -> Verdict {
     let servers = Servers::start(version, subject).unwrap();
-    run(servers.pair(), Plan { operations, seed: 1, attempts: 150 }).unwrap()
+    run(servers.pair(), Plan { operations, seed: 1, attempts: 60 }).unwrap()
 }
 
 /// They agree, and all that can occur did occur.

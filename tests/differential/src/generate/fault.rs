@@ -117,16 +117,28 @@ impl Generator {
         }
     }
 
+    /// Not inside a multi, over which 3.8 loses a number, and not of addWatch: Java would keep a watch on nothing.
     fn null_path(&mut self) -> Call {
-        let ops = [OpCode::EXISTS, OpCode::GET_DATA, OpCode::GET_CHILDREN, OpCode::GET_CHILDREN2];
-        match self.chance.below(3) {
-            0 => Call::Read {
-                op: *self.chance.pick(&ops).unwrap_or(&OpCode::EXISTS),
-                at: At::Null,
-                watch: false,
-            },
-            1 => Call::Versioned { op: OpCode::DELETE, at: At::Null, version: -1 },
-            _ => Call::SetData { at: At::Null, data: None, version: -1 },
+        let at = At::Null;
+        let (version, watch) = (-1, self.chance.percent(50));
+        let reads = [OpCode::EXISTS, OpCode::GET_DATA, OpCode::GET_CHILDREN, OpCode::GET_CHILDREN2];
+        let paths = [OpCode::GET_ACL, OpCode::GET_ALL_CHILDREN_NUMBER, OpCode::GET_EPHEMERALS, OpCode::SYNC];
+        let watches = [OpCode::CHECK_WATCHES, OpCode::REMOVE_WATCHES];
+        let one = |chance: &mut crate::chance::Chance, of: &[OpCode]| {
+            chance.pick(of).copied().unwrap_or(OpCode::SYNC)
+        };
+        match self.chance.below(8) {
+            0 => Call::Read { op: one(&mut self.chance, &reads), at, watch },
+            1 => Call::Versioned { op: OpCode::DELETE, at, version },
+            2 => Call::SetData { at, data: None, version },
+            3 => Call::SetAcl { at, acl: Some(Acl::OPEN.to_vec()), version },
+            4 => Call::Path { op: one(&mut self.chance, &paths), at },
+            5 => Call::Watches { op: one(&mut self.chance, &watches), at, kind: WatcherType::ANY },
+            6 => self.create_at(0, OpCode::CREATE2, at),
+            _ => {
+                let calls = vec![Call::Read { op: OpCode::GET_DATA, at, watch: false }];
+                Call::Multi { op: OpCode::MULTI_READ, calls }
+            }
         }
     }
 
