@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 
+use super::ip_id;
 use crate::jute::{Encode, ErrorCode, Id, OpCode, ReplyHeader, Writer, Xid};
 
 /// Values from this size on go out as segments of their own; below it a copy is cheaper than a second piece.
@@ -88,6 +89,8 @@ pub(super) struct Tally {
     pub(super) last_zxid: i64,
     /// When the last reply was made, since the core began.
     pub(super) last_reply: u64,
+    /// It asked by a four-letter word.
+    pub(super) is_word: bool,
 }
 
 #[derive(Debug)]
@@ -96,7 +99,6 @@ struct Held {
     frame: Writer,
 }
 
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) stage: Stage,
@@ -117,12 +119,25 @@ pub(super) struct Connection {
     held_len: usize,
 }
 
+/// Without what is in its buffers, and who it is.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, stage, paused, .. } = self;
+        f.debug_struct("Connection")
+            .field("peer", peer)
+            .field("stage", stage)
+            .field("paused", paused)
+            .field("unwritten", &self.unwritten())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     pub(super) fn new(peer: SocketAddr, since_unix: i64, due: u64) -> Self {
         Self {
             peer,
             stage: Stage::Greeting,
-            ids: vec![Id { scheme: "ip".into(), id: peer.ip().to_canonical().to_string().into() }],
+            ids: vec![ip_id(peer.ip())],
             paused: false,
             queued: false,
             due: Some(due),
@@ -134,6 +149,7 @@ impl Connection {
                 last_xid: Xid(0),
                 last_zxid: 0,
                 last_reply: 0,
+                is_word: false,
             },
             input: BytesMut::new(),
             ready: Writer::with_spill(SPILL_LEN_BYTES),
@@ -175,6 +191,11 @@ impl Connection {
     /// A frame that is encoded already, length and all.
     pub(super) fn encoded(&mut self, frame: &Bytes, hold: Hold) {
         self.frame(hold, |out| out.raw(frame));
+    }
+
+    /// Bytes that are no frame.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.ready.raw(bytes);
     }
 
     pub(super) fn frame(&mut self, hold: Hold, write: impl FnOnce(&mut Writer)) {

@@ -1,6 +1,7 @@
 //! The core itself: its contract, what it holds, and how facts come in and output goes out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::{Like, Rules, Tree};
 use crate::jute::{LENGTH_LEN_BYTES, split_frame};
 
 /// What a core begins with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// What it imitates.
@@ -51,6 +52,20 @@ impl Default for Config {
     }
 }
 
+/// Without the seed.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rules, limits, server_id, read_only, client_port, .. } = self;
+        f.debug_struct("Config")
+            .field("rules", rules)
+            .field("limits", limits)
+            .field("server_id", server_id)
+            .field("read_only", read_only)
+            .field("client_port", client_port)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A ZooKeeper server without sockets: any number of connections, the sessions behind them, and one tree.
 ///
 /// The methods are of four kinds:
@@ -66,13 +81,11 @@ impl Default for Config {
 ///
 /// A request is executed as it comes in, in the order of the calls: its events are in the buffers of its watchers, and its answer in
 /// that of its connection, when `handle_input` returns.
-#[derive(Debug)]
 pub struct Core {
     pub(super) rules: Rules,
     pub(super) limits: Limits,
     pub(super) words: Allowed,
     pub(super) client_port: u16,
-    pub(super) server_id: u8,
     pub(super) tree: Tree,
     pub(super) zxid: i64,
     pub(super) sessions: Sessions,
@@ -81,6 +94,8 @@ pub struct Core {
     pub(super) log: Log,
     pub(super) totals: Totals,
     pub(super) read_only: bool,
+    /// Stopped: sessions' time stands still.
+    pub(super) stopped: bool,
     /// Milliseconds since the core began, by the last fact.
     pub(super) now: u64,
     started: Instant,
@@ -93,6 +108,20 @@ pub struct Core {
     timers: BTreeSet<(u64, ConnectionId)>,
     reap_interval: u64,
     reap_at: u64,
+}
+
+/// How much there is: znodes and buffers hold data, and credentials are among them.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("zxid", &self.zxid)
+            .field("read_only", &self.read_only)
+            .field("connections", &self.connections_count())
+            .field("sessions", &self.sessions.len())
+            .field("watches", &self.watches.len())
+            .field("znodes", &self.tree.node_count())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a connection stands; the generation tells it from those before it.
@@ -125,6 +154,7 @@ impl Core {
             log: Log::new(limits.log),
             totals: Totals::default(),
             read_only,
+            stopped: false,
             now: 0,
             started: now,
             started_unix: unix_millis,
@@ -139,7 +169,6 @@ impl Core {
             limits,
             words,
             client_port,
-            server_id,
         }
     }
 
@@ -202,7 +231,7 @@ impl Core {
             self.timers.remove(&(due, id));
             self.look_at(id);
         }
-        if !self.read_only {
+        if self.time_runs() {
             for session in self.sessions.overdue(self.now) {
                 self.expire_session(session);
             }
@@ -240,7 +269,7 @@ impl Core {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let sessions = self.sessions.next_due().filter(|_| !self.read_only);
+        let sessions = self.sessions.next_due().filter(|_| self.time_runs());
         let connections = self.timers.first().map(|(due, _)| *due);
         let due = [sessions, connections].into_iter().flatten().fold(self.reap_at, u64::min);
         self.started + Duration::from_millis(due)
@@ -274,6 +303,11 @@ impl Core {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Whether sessions expire: only a server that takes writes can end them.
+    fn time_runs(&self) -> bool {
+        !self.read_only && !self.stopped
     }
 
     fn may_work(&self, connection: &Connection) -> bool {

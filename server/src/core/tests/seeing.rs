@@ -29,6 +29,7 @@ fn children_are_names_and_come_with_the_stat() {
     assert_eq!(reads.all_children_number("/a"), Ok(3));
     assert_eq!(reads.all_children_number("/"), Ok(4 + 3));
     assert_eq!(reads.all_children_number("/a/c"), Ok(0));
+    assert_eq!(reads.all_children_number(""), Ok(4 + 3 + 1), "the root is below its other name");
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn a_session_finds_its_ephemerals_by_text() {
         world.create(path, CreateMode::EPHEMERAL).unwrap();
     }
     let reads = world.tree.reads(world.access());
-    for all in ["", "/", "  "] {
+    for all in ["", "/", "  ", "/\u{1}"] {
         assert_eq!(reads.ephemerals(1, all), ["/a/x", "/ab"], "{all:?}");
     }
     assert_eq!(reads.ephemerals(1, "/a"), ["/a/x", "/ab"]);
@@ -76,8 +77,8 @@ fn depth_costs_no_stack() {
 fn a_hundred_thousand_children_are_many_but_fine() {
     let mut world = World::new();
     world.made("/p");
-    let answers = (0..100_000).map(|_| world.create("/p/", CreateMode::EPHEMERAL_SEQUENTIAL));
-    assert!(answers.fold(true, |all, answer| all && answer.is_ok()));
+    let mut answers = (0..100_000).map(|_| world.create("/p/", CreateMode::EPHEMERAL_SEQUENTIAL));
+    assert!(answers.all(|answer| answer.is_ok()));
     assert_eq!(world.stat("/p").num_children, 100_000);
     world.append(1, Change::CloseSession);
     assert_eq!((world.applied.events.len(), world.stat("/p").num_children), (100_000, 0));
