@@ -84,7 +84,7 @@ fn play(episode: &mut Episode, seed: u64, census: &mut Census) -> Result<(), Sto
     let mut steps = generator.first();
     while census.operations < until {
         run_all(episode, &mut generator, census, &steps)?;
-        steps = generator.next();
+        steps = generator.go_on();
     }
     let goodbyes: Vec<Step> = (0..SLOTS).flat_map(|slot| generator.goodbye(slot)).collect();
     run_all(episode, &mut generator, census, &goodbyes)

@@ -84,7 +84,7 @@ impl Generator {
     }
 
     /// The steps that follow: all of one session.
-    pub fn next(&mut self) -> Vec<Step> {
+    pub fn go_on(&mut self) -> Vec<Step> {
         let slot = self.chance.below(SLOTS);
         let Some(session) = self.model.sessions.get(slot).cloned() else { return Vec::new() };
         if !session.alive {

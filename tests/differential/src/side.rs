@@ -189,7 +189,7 @@ impl Side {
                 place.password = granted.passwd;
                 // One that is taken over has ended by now.
                 if let Some(mut old) = place.connection.replace(connection) {
-                    items.push(match old.next()? {
+                    items.push(match old.receive()? {
                         Incoming::Closed => Item::Closed,
                         Incoming::Frame(frame) => Item::Undecodable(frame),
                         Incoming::Silence => Item::Silence,
@@ -234,7 +234,7 @@ impl Side {
         }
         let ends = calls.last().is_some_and(|call| may_end(call, &items));
         if alive && ends {
-            match connection.next()? {
+            match connection.receive()? {
                 Incoming::Closed => items.push(Item::Closed),
                 Incoming::Silence => items.push(Item::Silence),
                 Incoming::Frame(frame) => items.push(Item::Undecodable(frame)),
@@ -352,7 +352,7 @@ fn until_reply(
     items: &mut Vec<Item>,
 ) -> io::Result<bool> {
     loop {
-        let item = match connection.next()? {
+        let item = match connection.receive()? {
             Incoming::Frame(frame) => decoded(frame, op, names),
             Incoming::Closed => Item::Closed,
             Incoming::Silence => Item::Silence,

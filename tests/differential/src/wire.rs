@@ -56,7 +56,7 @@ impl Connection {
         request.encode(&mut self.out);
         self.out.close(frame);
         self.flush();
-        match self.next()? {
+        match self.receive()? {
             Incoming::Frame(frame) => Ok(ConnectResponse::decode_exact(frame).ok()),
             Incoming::Closed | Incoming::Silence => Ok(None),
         }
@@ -72,7 +72,7 @@ impl Connection {
     ///
     /// # Errors
     /// When the length of a frame is impossible.
-    pub fn next(&mut self) -> io::Result<Incoming> {
+    pub fn receive(&mut self) -> io::Result<Incoming> {
         loop {
             match split_frame(&mut self.input, FRAME_LIMIT) {
                 Ok(Some(frame)) => return Ok(Incoming::Frame(frame)),
@@ -97,6 +97,6 @@ impl Connection {
     /// connection's watches.
     pub fn hang_up(mut self) {
         let _ = self.stream.shutdown(Shutdown::Write);
-        while let Ok(Incoming::Frame(_)) = self.next() {}
+        while let Ok(Incoming::Frame(_)) = self.receive() {}
     }
 }

@@ -175,8 +175,16 @@ impl Generator {
         let paths: Vec<_> = self.model.nodes.keys().filter(closed).cloned().collect();
         let at = At::Below(self.chance.pick(&paths).cloned().unwrap_or_default());
         match self.chance.below(4) {
-            0 => Call::SetData { at, data: self.data(), version: -1 },
-            1 => Call::SetAcl { at, acl: Some(Acl::OPEN.to_vec()), version: -1 },
+            // With two reasons to fail, the first in the server's order counts.
+            0 => Call::SetData {
+                at,
+                data: self.data(),
+                version: if self.chance.percent(60) { 77 } else { -1 },
+            },
+            1 => {
+                let version = if self.chance.percent(60) { 77 } else { -1 };
+                Call::SetAcl { at, acl: Some(Acl::OPEN.to_vec()), version }
+            }
             2 => Call::Path { op: OpCode::GET_ACL, at },
             _ => Call::Read { op: OpCode::GET_DATA, at, watch: true },
         }
