@@ -42,10 +42,40 @@ async fn a_body_that_does_not_decode_is_an_error_and_no_end() {
     let zxid = peer.ping().await.unwrap().header.zxid;
     assert_eq!(peer.err(OpCode::GET_DATA, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
     assert_eq!(peer.ping().await.unwrap().header.zxid, zxid, "a read is free");
-    assert_eq!(peer.err(OpCode::CREATE, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
-    assert_eq!(peer.ping().await.unwrap().header.zxid, zxid + 1, "a write is not");
+    assert_eq!(peer.err(OpCode::MULTI, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
+    assert_eq!(peer.ping().await.unwrap().header.zxid, zxid + 1, "a multi is not");
     let trailing = Bare(b"\0\0\0\x01/\0behind");
     assert_eq!(peer.err(OpCode::GET_DATA, &trailing).await, ErrorCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_does_not_decode_takes_a_number_before_3_9() {
+    for (like, taken) in [(Like::V3_8, 1), (Like::V3_9, 0)] {
+        let server = Server::builder().like(like).start().await.unwrap();
+        let mut peer = Peer::new(&server).await;
+        let zxid = peer.ping().await.unwrap().header.zxid;
+        assert_eq!(peer.err(OpCode::CREATE, &Bare(b"\x07")).await, ErrorCode::MARSHALLING_ERROR);
+        assert_eq!(peer.ping().await.unwrap().header.zxid, zxid + taken, "{like:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn null_is_no_path_to_reads_while_empty_is_the_root() {
+    let server = Server::builder().like(Like::V3_8).start().await.unwrap();
+    let mut peer = Peer::new(&server).await;
+    let null = GetDataRequest { path: Ustring::NULL, watch: true };
+    for op in [OpCode::GET_DATA, OpCode::EXISTS, OpCode::GET_CHILDREN, OpCode::GET_CHILDREN2] {
+        assert_eq!(peer.err(op, &null).await, ErrorCode::MARSHALLING_ERROR, "{op}");
+        assert_eq!(peer.err(op, &GetDataRequest { path: "", watch: false }).await, ErrorCode::OK, "{op}");
+    }
+    let null = GetAclRequest { path: Ustring::NULL };
+    assert_eq!(peer.err(OpCode::GET_ACL, &null).await, ErrorCode::MARSHALLING_ERROR);
+    let read = GetDataRequest { path: Ustring::NULL, watch: false };
+    let reads = MultiRequest::new([Op::GetData(read)]);
+    assert_eq!(peer.err(OpCode::MULTI_READ, &reads).await, ErrorCode::MARSHALLING_ERROR);
+    let null = CheckWatchesRequest { path: Ustring::NULL, watcher_type: WatcherType::ANY };
+    assert_eq!(peer.err(OpCode::CHECK_WATCHES, &null).await, ErrorCode::MARSHALLING_ERROR);
+    assert_eq!(peer.err(OpCode::REMOVE_WATCHES, &null).await, ErrorCode::NO_WATCHER);
 }
 
 #[tokio::test(start_paused = true)]
