@@ -225,10 +225,12 @@ impl Connection {
         self.held.front().map(|held| held.until)
     }
 
-    /// What is held never leaves.
-    pub(super) fn forget_held(&mut self) {
-        self.held.clear();
-        self.held_len = 0;
+    /// What is held for ever never leaves, nor does what is behind it. Says when the last of the rest does.
+    pub(super) fn forget_withheld(&mut self) -> u64 {
+        let kept = self.held.iter().take_while(|held| held.until != u64::MAX).count();
+        self.held.truncate(kept);
+        self.held_len = self.held.iter().map(|held| held.frame.len()).sum();
+        self.held.iter().map(|held| held.until).max().unwrap_or(0)
     }
 
     pub(super) fn written(&mut self, len: usize) {

@@ -313,7 +313,7 @@ impl Core {
     fn may_work(&self, connection: &Connection) -> bool {
         let limits = &self.limits;
         let backlog = connection.unwritten() > limits.output_mark && !planted!("server_reads_on");
-        let behind = connection.held() >= limits.outstanding;
+        let behind = connection.held() >= limits.outstanding && !planted!("server_outstanding_unlimited");
         connection.stage != Stage::Ending && !connection.paused && !backlog && !behind
     }
 
@@ -378,11 +378,12 @@ impl Core {
     /// Closes a connection once what waits for it has left; until then nothing more is read from it.
     pub(super) fn close(&mut self, id: ConnectionId, why: Why) {
         self.detach(id, why);
-        let due = self.now.saturating_add(millis(self.limits.greeting));
+        let now = self.now;
+        let patience = millis(self.limits.greeting);
         let Some(connection) = self.connection_mut(id) else { return };
         connection.input = bytes::BytesMut::new();
-        connection.forget_held();
         connection.paused = false;
+        let due = connection.forget_withheld().max(now).saturating_add(patience);
         connection.due = Some(due);
         self.timers.insert((due, id));
         self.wake(id);

@@ -83,8 +83,7 @@ async fn many_connections_at_once_lose_nothing() {
 
 #[test]
 fn what_settles_a_server_shows_no_secret() {
-    let mut rules = Rules::default();
-    rules.super_digest = Some(String::from("super:a-digest"));
+    let rules = Rules { super_digest: Some(String::from("super:a-digest")), ..Rules::default() };
     let shown = format!("{:?}", Builder::default().seed(77_777).rules(rules));
     assert!(!shown.contains("77777") && !shown.contains("a-digest"), "{shown}");
 }
