@@ -44,6 +44,15 @@ fn is_readable(like: Like, op: &Op) -> bool {
         OpCode::CREATE2 => Like::V3_8,
         _ => return false,
     };
+    let names_nothing = match op {
+        Op::Delete(request) => request.path.is_null(),
+        Op::SetData(request) => request.path.is_null(),
+        Op::Check(request) => request.path.is_null(),
+        _ => false,
+    };
+    if names_nothing {
+        return false;
+    }
     let flags = match op {
         Op::Create(request) | Op::Create2(request) | Op::CreateContainer(request) => request.flags,
         // Those of createTTL are looked at as it is executed, as were all before 3.8.2.

@@ -280,8 +280,9 @@ fn text(path: &Ustring) -> Result<&str, ErrorCode> {
     path.text().ok_or(ErrorCode::MARSHALLING_ERROR)
 }
 
+/// Here null is an invalid path like any other.
 fn valid(path: &Ustring) -> Result<&str, ErrorCode> {
-    text(path).and_then(|path| if path::is_valid(path) { Ok(path) } else { Err(ErrorCode::BAD_ARGUMENTS) })
+    path.text().filter(|path| path::is_valid(path)).ok_or(ErrorCode::BAD_ARGUMENTS)
 }
 
 /// What cannot be deleted.

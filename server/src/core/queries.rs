@@ -1,5 +1,6 @@
 //! Requests that change neither the tree nor a session: reads, sync, and what is asked about watches and identities.
 
+use super::Like;
 use super::connection::ConnectionId;
 use super::machine::Core;
 use super::multi_read_body;
@@ -21,12 +22,12 @@ impl Core {
     ) -> Result<ReplyBody, ErrorCode> {
         match body {
             RequestBody::GetData(read) => {
-                let (data, stat) = self.tree.reads(self.access(id)).data(read.path.as_str())?;
+                let (data, stat) = self.tree.reads(self.access(id)).data(named(&read.path)?)?;
                 self.watch_if(read.watch, id, &read.path, Kind::Data);
                 Ok(ReplyBody::GetData(GetDataResponse { data, stat }))
             }
             RequestBody::Exists(read) => {
-                let found = self.tree.reads(self.access(id)).exists(read.path.as_str());
+                let found = self.tree.reads(self.access(id)).exists(named(&read.path)?);
                 // A znode that is not there can be watched all the same.
                 let seen = found.is_ok()
                     || found == Err(ErrorCode::NO_NODE) && !planted!("server_missing_unwatched");
@@ -34,22 +35,22 @@ impl Core {
                 Ok(ReplyBody::Exists(ExistsResponse { stat: found? }))
             }
             RequestBody::GetChildren(read) => {
-                let (children, _) = self.tree.reads(self.access(id)).children(read.path.as_str())?;
+                let (children, _) = self.tree.reads(self.access(id)).children(named(&read.path)?)?;
                 self.watch_if(read.watch, id, &read.path, Kind::Child);
                 Ok(ReplyBody::GetChildren(GetChildrenResponse { children: Some(children) }))
             }
             RequestBody::GetChildren2(read) => {
-                let (children, stat) = self.tree.reads(self.access(id)).children(read.path.as_str())?;
+                let (children, stat) = self.tree.reads(self.access(id)).children(named(&read.path)?)?;
                 self.watch_if(read.watch, id, &read.path, Kind::Child);
                 Ok(ReplyBody::GetChildren2(GetChildren2Response { children: Some(children), stat }))
             }
             RequestBody::GetAcl(read) => {
-                let (acl, stat) = self.tree.reads(self.access(id)).acl(read.path.as_str())?;
+                let (acl, stat) = self.tree.reads(self.access(id)).acl(named(&read.path)?)?;
                 Ok(ReplyBody::GetAcl(GetAclResponse { acl: Some(acl), stat }))
             }
             RequestBody::GetAllChildrenNumber(read) => {
                 let total_number =
-                    self.tree.reads(self.access(id)).all_children_number(read.path.as_str())?;
+                    self.tree.reads(self.access(id)).all_children_number(named(&read.path)?)?;
                 Ok(ReplyBody::GetAllChildrenNumber(GetAllChildrenNumberResponse { total_number }))
             }
             RequestBody::GetEphemerals(read) => {
@@ -94,6 +95,8 @@ impl Core {
                 self.restore_watches(id, set.relative_zxid, lists);
                 return Ok(ReplyBody::Empty);
             }
+            // Before 3.9 the question went to a map that takes no null.
+            RequestBody::CheckWatches(watch) if watch.path.is_null() && self.rules.like < Like::V3_9 => None,
             RequestBody::CheckWatches(watch) => self.watches.has(id, watch.path.as_str(), watch.watcher_type),
             RequestBody::RemoveWatches(watch) => {
                 self.watches.remove(id, watch.path.as_str(), watch.watcher_type)
@@ -114,9 +117,9 @@ impl Core {
         for op in &multi.ops {
             let result = match &op.op {
                 Op::GetData(read) => reads
-                    .data(read.path.as_str())
+                    .data(named(&read.path)?)
                     .map(|(data, stat)| OpResult::GetData(GetDataResponse { data, stat })),
-                Op::GetChildren(read) => reads.children(read.path.as_str()).map(|(children, _)| {
+                Op::GetChildren(read) => reads.children(named(&read.path)?).map(|(children, _)| {
                     OpResult::GetChildren(GetChildrenResponse { children: Some(children) })
                 }),
                 _ => return Err(ErrorCode::MARSHALLING_ERROR),
@@ -147,4 +150,9 @@ impl Core {
             self.watch(id, path.as_str(), kind);
         }
     }
+}
+
+/// The real server fails over a null path; the empty one is the root.
+fn named(path: &Ustring) -> Result<&str, ErrorCode> {
+    path.text().ok_or(ErrorCode::MARSHALLING_ERROR)
 }

@@ -122,9 +122,10 @@ fn what_does_not_decode_there_fails_it_whole() {
     assert_eq!(world.multi([plain("/a"), read]), refused, "a read among writes");
     assert_eq!(world.multi([plain("/a"), Op::Create(create("/b", CreateMode(9)))]), refused, "unknown flags");
     assert_eq!(world.multi([Op::Delete(DeleteRequest::default())]), refused, "a null path");
+    assert_eq!(world.multi([Op::Check(CheckVersionRequest::default())]), refused, "a null path");
     assert!(world.tree.znode("/a").is_none());
     assert_eq!(world.multi([]), Answer::Multi(Vec::new()), "an empty one is fine");
-    assert_eq!(world.tree.zxid(), 6);
+    assert_eq!(world.tree.zxid(), 7);
 }
 
 #[test]

@@ -201,3 +201,12 @@ fn reconfig_and_what_is_no_write() {
     assert_eq!(world.write(&check), Answer::Refused(ErrorCode::UNIMPLEMENTED));
     assert_eq!(world.write(&RequestBody::Empty), Answer::Refused(ErrorCode::UNIMPLEMENTED));
 }
+
+#[test]
+fn null_is_an_invalid_path_to_set() {
+    let mut world = World::new();
+    let set = SetDataRequest { path: Ustring::NULL, ..set_request("", "x", -1) };
+    assert_eq!(world.write(&RequestBody::SetData(set)), Answer::Refused(ErrorCode::BAD_ARGUMENTS));
+    let set = SetAclRequest { path: Ustring::NULL, acl: Some(Acl::OPEN.into()), version: -1 };
+    assert_eq!(world.write(&RequestBody::SetAcl(set)), Answer::Refused(ErrorCode::BAD_ARGUMENTS));
+}
