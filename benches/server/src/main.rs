@@ -1,0 +1,104 @@
+//! `server-figures [--smoke] [--rounds N] [--only ours|apache] [--rows a,b,c]`: starts both servers, measures them in
+//! pairs, and prints a line of JSON for each row and a table.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+use server_figures::null;
+use server_figures::rounds::{self, Plan};
+use server_figures::servers::{APACHE, HEAP_MIB, Kind};
+use server_figures::table::SPECS;
+
+const USAGE: &str = "[--smoke] [--rounds N] [--only ours|apache] [--rows a,b,c]";
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+
+fn main() -> Result<()> {
+    ensure!(!cfg!(debug_assertions), "figures of a debug build mean nothing: build with --release");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some("null") => null::serve(),
+        _ => compare(&words),
+    }
+}
+
+fn compare(words: &[String]) -> Result<()> {
+    let plan = plan(words)?;
+    if plan.kinds.contains(&Kind::Ours) {
+        build()?;
+    }
+    let table = rounds::run(&plan)?;
+    let mut out = std::io::stdout();
+    writeln!(out, "{}", machine(&plan))?;
+    for row in table.json() {
+        writeln!(out, "{row}")?;
+    }
+    writeln!(out, "\n{}", table.markdown()).context("print the table")?;
+    table.check(&plan.rows, &[plan.kinds.as_slice(), &[Kind::Null]].concat())
+}
+
+/// What the figures were taken on, and of.
+fn machine(plan: &Plan) -> Value {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    json!({
+        "cpus": std::thread::available_parallelism().map_or(0, usize::from),
+        "cpu": model.map_or("unknown", |(_, name)| name),
+        "kernel": fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default().trim(),
+        "load": fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),
+        "apache": APACHE.number(),
+        "heap_mib": HEAP_MIB,
+        "plan": format!("{plan:?}"),
+    })
+}
+
+fn plan(words: &[String]) -> Result<Plan> {
+    let serve = target_dir().join("release/examples/serve");
+    let mut plan = match words.iter().any(|word| word == "--smoke") {
+        true => Plan::smoke(serve),
+        false => Plan::full(serve),
+    };
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let mut value = || words.next().with_context(|| format!("{word} needs a value; {USAGE}"));
+        match word.as_str() {
+            "--smoke" => {}
+            "--rounds" => plan.rounds = value()?.parse().context("--rounds")?,
+            "--only" => plan.kinds = vec![kind(value()?)?],
+            "--rows" => plan.rows = rows(value()?)?,
+            _ => bail!("unknown option {word}; {USAGE}"),
+        }
+    }
+    ensure!((1..=50).contains(&plan.rounds), "--rounds is 1 to 50");
+    Ok(plan)
+}
+
+fn kind(name: &str) -> Result<Kind> {
+    [Kind::Ours, Kind::Apache].into_iter().find(|kind| kind.name() == name).context(USAGE)
+}
+
+fn rows(names: &str) -> Result<Vec<String>> {
+    let rows: Vec<String> = names.split(',').map(str::to_owned).collect();
+    let known = |row: &String| SPECS.iter().any(|spec| spec.name == row);
+    ensure!(rows.iter().all(known), "the rows are {:?}", SPECS.map(|spec| spec.name));
+    Ok(rows)
+}
+
+/// The embedded server's program is built as its own users build it, by the workspace's profile.
+fn build() -> Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--release", "-p", "menagerie-server", "--example", "serve"]);
+    let status = command.current_dir(ROOT).status().context("cargo build")?;
+    ensure!(status.success(), "cargo build failed");
+    Ok(())
+}
+
+/// The workspace's: `CARGO_TARGET_DIR`, else `target` beside its manifest.
+fn target_dir() -> PathBuf {
+    Path::new(ROOT).join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
