@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use server_figures::null;
 use server_figures::rounds::{self, Plan};
-use server_figures::servers::{APACHE, HEAP_MIB, Kind};
+use server_figures::servers::{APACHE, HEAP_MIB, Kind, jcmd_is_there};
 use server_figures::table::SPECS;
 
 const USAGE: &str = "[--smoke] [--rounds N] [--only ours|apache] [--rows a,b,c]";
@@ -52,6 +52,7 @@ fn machine(plan: &Plan) -> Value {
         "load": fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),
         "apache": APACHE.number(),
         "heap_mib": HEAP_MIB,
+        "collected": jcmd_is_there(),
         "plan": format!("{plan:?}"),
     })
 }
@@ -74,6 +75,10 @@ fn plan(words: &[String]) -> Result<Plan> {
         }
     }
     ensure!((1..=50).contains(&plan.rounds), "--rounds is 1 to 50");
+    if !jcmd_is_there() {
+        eprintln!("no jcmd (of the JDK): Apache's resident memory is taken uncollected, its heap not at all");
+        plan.rows.retain(|row| !row.ends_with("-heap"));
+    }
     Ok(plan)
 }
 

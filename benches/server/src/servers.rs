@@ -114,12 +114,12 @@ impl Server {
     }
 
     /// Has it give up what it does not need. Returns the bytes of its heap that are in use, where there is a
-    /// collected heap to tell of.
+    /// collected heap to tell of and a `jcmd` to collect it.
     ///
     /// # Errors
-    /// A `jcmd` that is missing or fails.
+    /// A `jcmd` that fails.
     pub fn collect(&self) -> Result<Option<f64>> {
-        if self.kind != Kind::Apache {
+        if self.kind != Kind::Apache || !jcmd_is_there() {
             return Ok(None);
         }
         let pid = self.target.pid.to_string();
@@ -254,6 +254,12 @@ fn sweep() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether a Java program can be told to collect: a JDK has `jcmd`, a JRE may not.
+#[must_use]
+pub fn jcmd_is_there() -> bool {
+    Command::new("jcmd").arg("-h").output().is_ok()
 }
 
 fn jcmd(pid: &str, command: &str) -> Result<String> {
