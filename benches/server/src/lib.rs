@@ -5,6 +5,7 @@ pub mod frames;
 pub mod link;
 pub mod load;
 pub mod null;
+pub mod ours;
 pub mod process;
 pub mod rounds;
 pub mod servers;

@@ -3,34 +3,31 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use server_figures::null;
 use server_figures::rounds::{self, Plan};
-use server_figures::servers::{APACHE, HEAP_MIB, Kind, jcmd_is_there};
+use server_figures::servers::{APACHE, HEAP_MIB, IN_PROCESS, Kind, NULL, SERVE, jcmd_is_there};
 use server_figures::table::SPECS;
+use server_figures::{null, ours};
 
 const USAGE: &str = "[--smoke] [--rounds N] [--only ours|apache] [--rows a,b,c]";
-
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 fn main() -> Result<()> {
     ensure!(!cfg!(debug_assertions), "figures of a debug build mean nothing: build with --release");
     let words: Vec<String> = std::env::args().skip(1).collect();
     match words.first().map(String::as_str) {
-        Some("null") => null::serve(),
+        Some(NULL) => null::serve(),
+        Some(SERVE) => ours::serve(),
+        Some(IN_PROCESS) => {
+            writeln!(std::io::stdout(), "{}", ours::start_in_process()?.as_secs_f64() * 1e3).context("print")
+        }
         _ => compare(&words),
     }
 }
 
 fn compare(words: &[String]) -> Result<()> {
     let plan = plan(words)?;
-    if plan.kinds.contains(&Kind::Ours) {
-        build()?;
-    }
     let table = rounds::run(&plan)?;
     let mut out = std::io::stdout();
     writeln!(out, "{}", machine(&plan))?;
@@ -58,10 +55,9 @@ fn machine(plan: &Plan) -> Value {
 }
 
 fn plan(words: &[String]) -> Result<Plan> {
-    let serve = target_dir().join("release/examples/serve");
     let mut plan = match words.iter().any(|word| word == "--smoke") {
-        true => Plan::smoke(serve),
-        false => Plan::full(serve),
+        true => Plan::smoke(),
+        false => Plan::full(),
     };
     let mut words = words.iter();
     while let Some(word) = words.next() {
@@ -91,19 +87,4 @@ fn rows(names: &str) -> Result<Vec<String>> {
     let known = |row: &String| SPECS.iter().any(|spec| spec.name == row);
     ensure!(rows.iter().all(known), "the rows are {:?}", SPECS.map(|spec| spec.name));
     Ok(rows)
-}
-
-/// The embedded server's program is built as its own users build it, by the workspace's profile.
-fn build() -> Result<()> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command.args(["build", "--quiet", "--release", "-p", "menagerie-server", "--example", "serve"]);
-    let status = command.current_dir(ROOT).status().context("cargo build")?;
-    ensure!(status.success(), "cargo build failed");
-    Ok(())
-}
-
-/// The workspace's: `CARGO_TARGET_DIR`, else `target` beside its manifest.
-fn target_dir() -> PathBuf {
-    Path::new(ROOT).join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }

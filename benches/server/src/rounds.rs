@@ -1,6 +1,5 @@
 //! The order of it all: what is started, warmed up and measured, in interleaved pairs, several rounds over.
 
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use crate::frames::{Request, VALUE_LEN};
 use crate::load::{self, Cost, Shape, Target};
 use crate::process::{now, open_files, resident_bytes};
-use crate::servers::{Kind, Server};
+use crate::servers::{IN_PROCESS, Kind, Server};
 use crate::table::{SPECS, Table};
 
 /// Threads of the loader that open and close sessions.
@@ -44,14 +43,12 @@ pub struct Plan {
     pub kinds: Vec<Kind>,
     /// The rows.
     pub rows: Vec<String>,
-    /// The embedded server's program.
-    pub serve: PathBuf,
 }
 
 impl Plan {
     /// Long enough to mean something.
     #[must_use]
-    pub fn full(serve: PathBuf) -> Self {
+    pub fn full() -> Self {
         Self {
             rounds: 5,
             warm_up: Duration::from_secs(30),
@@ -66,13 +63,12 @@ impl Plan {
             changes: 20,
             kinds: vec![Kind::Ours, Kind::Apache],
             rows: SPECS.iter().map(|spec| spec.name.to_owned()).collect(),
-            serve,
         }
     }
 
     /// A little of everything, once: whether it works, and nothing about speed.
     #[must_use]
-    pub fn smoke(serve: PathBuf) -> Self {
+    pub fn smoke() -> Self {
         Self {
             rounds: 1,
             warm_up: Duration::from_millis(500),
@@ -83,7 +79,7 @@ impl Plan {
             churn: 40,
             watchers: 20,
             changes: 2,
-            ..Self::full(serve)
+            ..Self::full()
         }
     }
 
@@ -130,12 +126,12 @@ pub fn run(plan: &Plan) -> Result<Table> {
 
 fn starts(plan: &Plan, kind: Kind, table: &mut Table) -> Result<()> {
     if plan.wants_any(&["start", "start-cpu"]) {
-        let (_, start) = Server::start(kind, &plan.serve)?;
+        let (_, start) = Server::start(kind)?;
         table.add("start", kind, start.wall.as_secs_f64() * 1e3);
         table.add("start-cpu", kind, start.cpu.as_secs_f64() * 1e3);
     }
     if kind == Kind::Ours && plan.wants("start-in-process") {
-        let output = Command::new(std::env::current_exe()?).arg("in-process").output()?;
+        let output = Command::new(std::env::current_exe()?).arg(IN_PROCESS).output()?;
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         let millis = printed.trim().parse().with_context(|| {
             format!("in-process printed {printed:?} {}", String::from_utf8_lossy(&output.stderr))
@@ -147,8 +143,8 @@ fn starts(plan: &Plan, kind: Kind, table: &mut Table) -> Result<()> {
 
 fn memory(plan: &Plan, kind: Kind, table: &mut Table) -> Result<()> {
     if plan.wants_any(&["znode", "znode-heap"]) {
-        let (server, _) = Server::start(kind, &plan.serve)?;
-        let target = prepared(plan, &server, plan.short_warm_up)?;
+        let (server, _) = Server::start(kind)?;
+        let target = prepared(plan, &server, plan.short_warm_up, Warmth::GENTLE)?;
         let grown = growth(&server, || load::create(target, plan.shape(plan.znodes)))?;
         let beside_data = |bytes: f64| bytes / plan.znodes as f64 - VALUE_LEN as f64;
         table.add("znode", kind, beside_data(grown.resident));
@@ -157,8 +153,8 @@ fn memory(plan: &Plan, kind: Kind, table: &mut Table) -> Result<()> {
         }
     }
     if plan.wants_any(&["session", "session-heap"]) {
-        let (server, _) = Server::start(kind, &plan.serve)?;
-        let target = prepared(plan, &server, plan.short_warm_up)?;
+        let (server, _) = Server::start(kind)?;
+        let target = prepared(plan, &server, plan.short_warm_up, Warmth::GENTLE)?;
         let grown = growth(&server, || load::sessions(target, plan.sessions))?;
         let each = |bytes: f64| bytes / plan.sessions as f64;
         table.add("session", kind, each(grown.resident));
@@ -186,18 +182,34 @@ fn growth<T>(server: &Server, work: impl FnOnce() -> Result<T>) -> Result<Growth
     Ok(Growth { resident: resident - resident_before, heap })
 }
 
+/// How much a warm-up does at a time.
+#[derive(Clone, Copy)]
+struct Warmth {
+    ops: usize,
+    sessions: usize,
+}
+
+impl Warmth {
+    /// As what is measured.
+    const FULL: Self = Self { ops: 20_000, sessions: 500 };
+
+    /// So little that the memory it leaves behind does not count.
+    const GENTLE: Self = Self { ops: 1_000, sessions: 50 };
+}
+
 /// The znodes that loads need, and some of every load.
-fn prepared(plan: &Plan, server: &Server, warm_up: Duration) -> Result<Target> {
+fn prepared(plan: &Plan, server: &Server, warm_up: Duration, warmth: Warmth) -> Result<Target> {
     let target = server.target();
     load::prepare(target, plan.connections)?;
+    let shape = plan.shape(plan.ops.min(warmth.ops));
     let began = now();
     while now().duration_since(began) < warm_up {
-        load::pipelined(target, plan.shape(plan.ops.min(20_000)), |_| Request::get(load::NODE, false))?;
-        load::pipelined(target, plan.shape(plan.ops.min(20_000)), |_| Request::set(load::NODE))?;
-        load::create(target, plan.shape(plan.ops.min(20_000)))?;
-        load::remove(target, plan.shape(plan.ops.min(20_000)))?;
-        load::churn(target, CHURNERS, plan.churn.min(500))?;
-        load::fan_out(target, plan.watchers.min(500), 1)?;
+        load::pipelined(target, shape, |_| Request::get(load::NODE, false))?;
+        load::pipelined(target, shape, |_| Request::set(load::NODE))?;
+        load::create(target, shape)?;
+        load::remove(target, shape)?;
+        load::churn(target, CHURNERS, plan.churn.min(warmth.sessions))?;
+        load::fan_out(target, plan.watchers.min(warmth.sessions), 1)?;
     }
     Ok(target)
 }
@@ -212,11 +224,10 @@ fn speeds(plan: &Plan, table: &mut Table) -> Result<()> {
     let mut servers = Vec::new();
     for kind in plan.kinds.iter().copied().chain([Kind::Null]) {
         eprintln!("warm-up of {}", kind.name());
-        let (server, _) = Server::start(kind, &plan.serve)?;
-        let long = kind == Kind::Apache;
-        match kind {
-            Kind::Null => {}
-            _ => drop(prepared(plan, &server, if long { plan.warm_up } else { plan.short_warm_up })?),
+        let (server, _) = Server::start(kind)?;
+        let warm_up = if kind == Kind::Apache { plan.warm_up } else { plan.short_warm_up };
+        if kind != Kind::Null {
+            prepared(plan, &server, warm_up, Warmth::FULL)?;
         }
         servers.push(server);
     }

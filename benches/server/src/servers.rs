@@ -33,7 +33,16 @@ const ATTEMPT: Duration = Duration::from_millis(500);
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// A znode that every server has from the start.
-const FIRST: &str = "/zookeeper";
+pub const FIRST: &str = "/zookeeper";
+
+/// What this program is told to be the embedded server.
+pub const SERVE: &str = "serve";
+
+/// What it is told to be the null server.
+pub const NULL: &str = "null";
+
+/// What it is told to start the embedded server in its own process, and say in how many milliseconds.
+pub const IN_PROCESS: &str = "in-process";
 
 /// Files in memory.
 const SHM: &str = "/dev/shm";
@@ -87,18 +96,17 @@ enum Process {
 }
 
 impl Server {
-    /// Starts a server and waits for its first reply. `serve` is the embedded server's program.
+    /// Starts a server and waits for its first reply.
     ///
     /// # Errors
-    /// A server that is not built or installed, or does not answer within a minute.
-    pub fn start(kind: Kind, serve: &Path) -> Result<(Self, Start)> {
+    /// A server that is not installed, or does not answer within a minute.
+    pub fn start(kind: Kind) -> Result<(Self, Start)> {
         let began = now();
-        let server = match kind {
-            Kind::Apache => return Java::start(),
-            Kind::Ours => Self::spawn(kind, Command::new("setpriv"), serve, &[])?,
-            Kind::Null => Self::spawn(kind, Command::new("setpriv"), &std::env::current_exe()?, &["null"])?,
-        };
-        server.answered(began)
+        match kind {
+            Kind::Apache => Java::start(),
+            Kind::Ours => Self::spawn(kind, SERVE)?.answered(began),
+            Kind::Null => Self::spawn(kind, NULL)?.answered(began),
+        }
     }
 
     /// Which one it is.
@@ -130,10 +138,10 @@ impl Server {
         Ok(Some(heap_used(&told).with_context(|| format!("jcmd said {told}"))?))
     }
 
-    /// A program that says in its first line where it listens, and is killed when this process ends.
-    fn spawn(kind: Kind, mut command: Command, program: &Path, arguments: &[&str]) -> Result<Self> {
-        ensure!(program.is_file(), "{} is not built", program.display());
-        command.args(["--pdeathsig", "KILL", "--"]).arg(program).args(arguments);
+    /// This program again as a server, which says in its first line where it listens, and is killed when we end.
+    fn spawn(kind: Kind, role: &str) -> Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", "--"]).arg(std::env::current_exe()?).arg(role);
         let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut process = Bound(child.context("setpriv (of util-linux)")?);
         let stdout = process.0.stdout.take().context("no pipe")?;
@@ -141,7 +149,7 @@ impl Server {
         BufReader::new(stdout).read_line(&mut line)?;
         let address = line.trim_end().strip_prefix("listening on ");
         let address = address.and_then(|address| address.parse().ok());
-        let address = address.with_context(|| format!("{} printed {line:?}", program.display()))?;
+        let address = address.with_context(|| format!("{role} printed {line:?}"))?;
         let target = Target { address, pid: process.0.id() };
         Ok(Self { kind, target, process: Process::Program { _child: process } })
     }
@@ -295,11 +303,5 @@ mod tests {
         assert!(path.is_dir());
         drop(scratch);
         assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_program_that_is_not_built_is_named() {
-        let error = Server::start(Kind::Ours, Path::new("/no/such/program")).unwrap_err();
-        assert!(error.to_string().contains("/no/such/program"), "{error:#}");
     }
 }
