@@ -7,7 +7,18 @@ macro_rules! planted {
     };
 }
 
+mod builder;
 pub mod core;
+mod handles;
+mod hub;
+mod link;
 mod plants;
+mod server;
 
+pub use builder::Builder;
+pub use core::{
+    ConnectionId, Entry, Fault, Like, Limits, Matcher, Request, Rules, SessionView, WatchView, What, Why,
+};
+pub use handles::NodeView;
 pub use menagerie_jute as jute;
+pub use server::{Connector, Server};

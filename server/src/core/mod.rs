@@ -7,8 +7,53 @@
 //! comes to, changing nothing; the change gets a zxid and a time and is a [`Txn`], an entry of the log; [`Tree::apply`] takes it
 //! in and says what was answered and which events happened. Whoever applies the same log has the same tree.
 
+mod acl;
+mod answer;
+mod apply;
+mod auth;
+mod connection;
+mod ending;
+mod faults;
+mod handshake;
+mod limits;
+mod log;
+mod machine;
+mod multi;
+mod node;
+mod path;
+mod prepare;
+mod queries;
+mod quota;
+mod reads;
+mod reap;
+mod requests;
 mod rules;
+mod sessions;
+mod stage;
+mod tree;
 mod txn;
+mod watches;
+mod watching;
+mod wishes;
+mod words;
 
+#[cfg(test)]
+mod tests;
+
+pub use acl::Access;
+pub use answer::{Answer, Applied, multi_read_body};
+pub use auth::{authenticate, digest_id, ip_id};
+pub use connection::{ConnectionId, Transmit};
+pub use faults::{Fault, Matcher};
+pub use limits::Limits;
+pub use log::{Details, Entry, Extra, Refusal, Request, What, Why};
+pub use machine::{Config, Core};
+pub use node::Znode;
+pub use prepare::{Caller, prepare};
+pub use reads::Reads;
+pub use reap::{due_for_reaping, prepare_reaping};
 pub use rules::{Like, Rules};
+pub use tree::{Tree, Walk};
 pub use txn::{Acls, Change, Creation, Kind, TreeEvent, Txn};
+pub use wishes::{SessionView, WatchView};
+pub use words::{Allowed, WORDS};

@@ -32,6 +32,9 @@ pub struct Rules {
     pub super_digest: Option<String>,
     /// `reconfig` is on (`reconfigEnabled`).
     pub reconfig_enabled: bool,
+    /// Containers that never had a child are reaped when their data was not set for longer than this, in milliseconds; 0: never
+    /// (`znode.container.maxNeverUsedIntervalMs`).
+    pub max_never_used_millis: i64,
 }
 
 impl Default for Rules {
@@ -43,6 +46,7 @@ impl Default for Rules {
             skip_acl: false,
             super_digest: None,
             reconfig_enabled: false,
+            max_never_used_millis: 0,
         }
     }
 }

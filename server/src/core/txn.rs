@@ -102,6 +102,17 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The session that it goes with.
+    #[must_use]
+    pub fn owner(self) -> Option<i64> {
+        match self {
+            Self::Ephemeral { owner } => Some(owner),
+            Self::Persistent | Self::Container | Self::Ttl { .. } => None,
+        }
+    }
+}
+
 /// Something that watches may be waiting for. Events come in the order in which their watchers hear of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeEvent {

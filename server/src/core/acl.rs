@@ -1,0 +1,194 @@
+//! Access control lists: who is meant by an entry, what a list allows, and what may stand in one.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use super::rules::Rules;
+use super::txn::Acls;
+use crate::jute::{Acl, ErrorCode, Id, Perms, Ustring};
+
+/// What a connection has to show: its identities, under the server's rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Access<'a> {
+    /// The server's rules.
+    pub rules: &'a Rules,
+    /// The connection's identities.
+    pub ids: &'a [Id],
+}
+
+impl Access<'_> {
+    /// Whether a list grants any of the needed permissions to this connection.
+    #[must_use]
+    pub fn allows(self, acl: &[Acl], needed: Perms) -> bool {
+        if self.rules.skip_acl || acl.is_empty() || self.ids.iter().any(|id| id.scheme == "super") {
+            return true;
+        }
+        acl.iter().any(|entry| entry.perms.0 & needed.0 != 0 && self.is_meant(&entry.id))
+    }
+
+    fn is_meant(self, whom: &Id) -> bool {
+        if whom.scheme == "world" {
+            return whom.id == "anyone";
+        }
+        let same_scheme = self.ids.iter().filter(|id| id.scheme == whom.scheme);
+        match whom.scheme.as_str() {
+            "ip" => {
+                let network = Network::parse(whom.id.as_str());
+                same_scheme
+                    .into_iter()
+                    .any(|id| network.is_some_and(|network| network.contains(id.id.as_str())))
+            }
+            _ => same_scheme.into_iter().any(|id| id.id == whom.id),
+        }
+    }
+}
+
+/// No list is longer. A frame of a mebibyte cannot name so many, but `auth` can stand for many in it.
+const MOST_ENTRIES: usize = 1 << 16;
+
+/// The list as it will be kept: duplicates removed, `auth` replaced by the connection's authenticated identities.
+///
+/// # Errors
+/// `InvalidACL`: no entry, an unknown scheme, an id that its scheme does not have, `auth` without any identity.
+pub(super) fn fixed_up(acl: Option<&[Acl]>, ids: &[Id]) -> Result<Vec<Acl>, ErrorCode> {
+    let (mut fixed, mut seen) = (Vec::new(), BTreeSet::new());
+    for entry in acl.unwrap_or_default() {
+        if !seen.insert(sort_key(entry)) && !planted!("server_acl_duplicates") {
+            continue;
+        }
+        if entry.id.scheme == "auth" {
+            let known = fixed.len();
+            fixed.extend(ids.iter().filter(|id| is_authenticated(id)).map(|id| own(entry.perms, id)));
+            if fixed.len() == known {
+                return Err(ErrorCode::INVALID_ACL);
+            }
+        } else if is_valid(&entry.id) {
+            fixed.push(own(entry.perms, &entry.id));
+        } else {
+            return Err(ErrorCode::INVALID_ACL);
+        }
+        if fixed.len() > MOST_ENTRIES {
+            return Err(ErrorCode::INVALID_ACL);
+        }
+    }
+    if fixed.is_empty() { Err(ErrorCode::INVALID_ACL) } else { Ok(fixed) }
+}
+
+/// An entry that holds on to no frame.
+fn own(perms: Perms, id: &Id) -> Acl {
+    if id.scheme == "world" {
+        return Acl::new(perms, Ustring::from_static("world"), Ustring::from_static("anyone"));
+    }
+    Acl::new(perms, id.scheme.as_str(), id.id.as_str())
+}
+
+/// An entry as those see it who may not set the list: without the hash.
+pub(super) fn masked(entry: &Acl) -> Acl {
+    match entry.id.id.as_str().split_once(':') {
+        Some((user, _)) if entry.id.scheme == "digest" => {
+            Acl::new(entry.perms, entry.id.scheme.clone(), format!("{user}:x"))
+        }
+        _ => entry.clone(),
+    }
+}
+
+/// Whether somebody proved to be this: an address proves nothing, and `super` is not a name for lists.
+fn is_authenticated(id: &Id) -> bool {
+    !matches!(id.scheme.as_str(), "ip" | "world" | "super")
+}
+
+fn is_valid(id: &Id) -> bool {
+    let text = id.id.as_str();
+    match id.scheme.as_str() {
+        "world" => text == "anyone",
+        // Java's `split(":")` forgets empty pieces at the end.
+        "digest" => text.trim_end_matches(':').split(':').count() == 2,
+        "ip" => Network::parse(text).is_some(),
+        _ => false,
+    }
+}
+
+/// An address and how many of its leading bits count.
+#[derive(Debug, Clone, Copy)]
+struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) =
+            text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+        (bits <= most).then_some(Self { address, bits })
+    }
+
+    fn contains(self, address: &str) -> bool {
+        let differing = match (self.address, address.parse()) {
+            (IpAddr::V4(ours), Ok(IpAddr::V4(theirs))) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
+            (IpAddr::V6(ours), Ok(IpAddr::V6(theirs))) => (ours.to_bits() ^ theirs.to_bits()).leading_zeros(),
+            _ => return false,
+        };
+        differing >= self.bits
+    }
+}
+
+/// Lists in use, each kept once however many znodes have it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pool {
+    lists: BTreeMap<Key, usize>,
+}
+
+/// Ordered by content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key(Acls);
+
+fn sort_key(entry: &Acl) -> (Perms, &Ustring, &Ustring) {
+    (entry.perms, &entry.id.scheme, &entry.id.id)
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.iter().map(sort_key).cmp(other.0.iter().map(sort_key))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Pool {
+    /// The list of that content, shared if it is in use already.
+    pub(super) fn find(&self, acl: Acls) -> Acls {
+        let key = Key(acl);
+        self.lists.get_key_value(&key).map_or_else(|| key.0.clone(), |(known, _)| known.0.clone())
+    }
+
+    /// As [`find`](Self::find), for one more znode.
+    pub(super) fn take(&mut self, acl: &Acls) -> Acls {
+        let shared = self.find(acl.clone());
+        *self.lists.entry(Key(shared.clone())).or_default() += 1;
+        shared
+    }
+
+    /// A znode lets go of it.
+    pub(super) fn give_back(&mut self, acl: &Acls) {
+        let key = Key(acl.clone());
+        if let Some(users) = self.lists.get_mut(&key) {
+            *users = users.saturating_sub(1);
+            if *users == 0 {
+                self.lists.remove(&key);
+            }
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.lists.len()
+    }
+}

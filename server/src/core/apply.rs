@@ -1,0 +1,173 @@
+//! Taking an entry of the log into the tree. Nothing is refused here but what does not fit, as a corrupt log's entries do not; such an
+//! entry changes nothing and harms nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::answer::{Answer, Applied};
+use super::node::Node;
+use super::path;
+use super::tree::Tree;
+use super::txn::{Acls, Change, Creation, Kind, TreeEvent, Txn};
+use crate::jute::{ErrorCode, EventType, OpCode};
+
+/// What all changes of an entry share.
+struct Entry<'a> {
+    txn: &'a Txn,
+    events: Vec<TreeEvent>,
+}
+
+impl Tree {
+    /// Takes in the next entry of the log.
+    pub fn apply(&mut self, txn: &Txn) -> Applied {
+        self.zxid = self.zxid.max(txn.zxid);
+        let mut entry = Entry { txn, events: Vec::new() };
+        let answer = self.apply_change(&mut entry, &txn.change).unwrap_or_else(Answer::Refused);
+        Applied { answer, events: entry.events }
+    }
+
+    fn apply_change(&mut self, entry: &mut Entry<'_>, change: &Change) -> Result<Answer, ErrorCode> {
+        Ok(match change {
+            Change::OpenSession { timeout_millis } => {
+                self.sessions.insert(entry.txn.session, *timeout_millis);
+                Answer::Done(OpCode::CREATE_SESSION)
+            }
+            Change::CloseSession => {
+                self.close(entry);
+                Answer::Done(OpCode::CLOSE_SESSION)
+            }
+            Change::Create(creation) => self.create(entry, creation)?,
+            Change::Delete { path } => {
+                self.delete(entry, path)?;
+                Answer::Done(OpCode::DELETE)
+            }
+            Change::SetData { path, data, version } => {
+                let node = self.set_data(path, data.as_ref())?;
+                (node.version, node.mzxid, node.mtime) = (*version, entry.txn.zxid, entry.txn.time);
+                let (stat, acl) = (node.stat(), node.acl.clone());
+                entry.tell(EventType::NODE_DATA_CHANGED, path, acl, None);
+                Answer::DataSet(stat)
+            }
+            Change::SetAcl { path, acl, aversion } => {
+                let acl = self.acls.take(acl);
+                let Some(node) = self.node_mut(path) else {
+                    self.acls.give_back(&acl);
+                    return Err(ErrorCode::NO_NODE);
+                };
+                node.aversion = *aversion;
+                let (before, stat) = (std::mem::replace(&mut node.acl, acl), node.stat());
+                self.acls.give_back(&before);
+                Answer::AclSet(stat)
+            }
+            Change::Check => Answer::Done(OpCode::CHECK),
+            Change::Multi(changes) => {
+                let one = |change| self.apply_part(entry, change).unwrap_or_else(Answer::Refused);
+                Answer::Multi(changes.iter().map(one).collect())
+            }
+            Change::Refused(code) => Answer::Refused(*code),
+            Change::RefusedMulti(codes) => Answer::RefusedMulti(codes.clone()),
+        })
+    }
+
+    /// One of the changes of a multi, which holds no other multi and no session's begin or end.
+    fn apply_part(&mut self, entry: &mut Entry<'_>, change: &Change) -> Result<Answer, ErrorCode> {
+        match change {
+            Change::Multi(_)
+            | Change::RefusedMulti(_)
+            | Change::OpenSession { .. }
+            | Change::CloseSession => Err(ErrorCode::MARSHALLING_ERROR),
+            _ => self.apply_change(entry, change),
+        }
+    }
+
+    fn create(&mut self, entry: &mut Entry<'_>, creation: &Creation) -> Result<Answer, ErrorCode> {
+        let Creation { path, data, acl, kind, with_stat } = creation;
+        let (parent, name) =
+            path::split(path).filter(|(_, name)| !name.is_empty()).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let acl = self.acls.take(acl);
+        let Txn { zxid, time, .. } = *entry.txn;
+        let node = Node::new(zxid, time, *kind, data.clone(), acl.clone());
+        let stat = node.stat();
+        if self.attach(parent, name, node).is_some() {
+            self.acls.give_back(&acl);
+            return Err(if self.node(parent).is_some() {
+                ErrorCode::NODE_EXISTS
+            } else {
+                ErrorCode::NO_NODE
+            });
+        }
+        match kind {
+            Kind::Ephemeral { owner } => {
+                self.ephemerals.entry(*owner).or_default().insert(path.clone());
+            }
+            Kind::Container | Kind::Ttl { .. } => {
+                self.passing.insert(path.clone());
+            }
+            Kind::Persistent => {}
+        }
+        let parent_acl = self.node_mut(parent).map(|above| {
+            above.creates = above.creates.wrapping_add(1);
+            above.pzxid = zxid;
+            above.acl.clone()
+        });
+        self.account_creation(path, data.as_ref().map_or(0, Bytes::len));
+        entry.tell(EventType::NODE_CREATED, path, acl, parent_acl);
+        Ok(Answer::Created { path: path.clone(), stat: with_stat.then_some(stat) })
+    }
+
+    fn delete(&mut self, entry: &mut Entry<'_>, path: &Arc<str>) -> Result<(), ErrorCode> {
+        let (parent, name) = path::split(path).ok_or(ErrorCode::BAD_ARGUMENTS)?;
+        let Some(node) = self.detach(parent, name) else {
+            return Err(if self.node(path).is_some() { ErrorCode::NOT_EMPTY } else { ErrorCode::NO_NODE });
+        };
+        match node.kind {
+            Kind::Ephemeral { owner } => self.disown(owner, path),
+            Kind::Container | Kind::Ttl { .. } => {
+                self.passing.remove(path);
+            }
+            Kind::Persistent => {}
+        }
+        self.acls.give_back(&node.acl);
+        let parent_acl = self.node_mut(parent).map(|above| {
+            if !planted!("server_pzxid_stays") {
+                above.pzxid = entry.txn.zxid;
+            }
+            above.acl.clone()
+        });
+        self.account_deletion(path, node.data_len());
+        entry.tell(EventType::NODE_DELETED, path, node.acl, parent_acl);
+        Ok(())
+    }
+
+    fn disown(&mut self, owner: i64, path: &str) {
+        if let Some(paths) = self.ephemerals.get_mut(&owner) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.ephemerals.remove(&owner);
+            }
+        }
+    }
+
+    fn set_data(&mut self, path: &str, data: Option<&Bytes>) -> Result<&mut Node, ErrorCode> {
+        let before = self.node(path).ok_or(ErrorCode::NO_NODE)?.data_len();
+        self.account_data(path, before, data.map_or(0, Bytes::len));
+        self.replace_data(path, data.cloned()).ok_or(ErrorCode::NO_NODE)
+    }
+
+    /// The real server takes a session's ephemerals in the order of a Java hash set, which is none; here they go by path.
+    fn close(&mut self, entry: &mut Entry<'_>) {
+        self.sessions.remove(&entry.txn.session);
+        let paths = self.ephemerals.remove(&entry.txn.session).unwrap_or_default();
+        for path in paths {
+            // None is missing, and none has children.
+            let _ = self.delete(entry, &path);
+        }
+    }
+}
+
+impl Entry<'_> {
+    fn tell(&mut self, event_type: EventType, path: &Arc<str>, acl: Acls, parent_acl: Option<Acls>) {
+        self.events.push(TreeEvent { event_type, path: path.clone(), acl, parent_acl });
+    }
+}

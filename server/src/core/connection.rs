@@ -1,0 +1,232 @@
+//! One connection: what came in and is not handled, what is to go out, and whose it is.
+//!
+//! This module knows frames and nothing of what they mean.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::net::SocketAddr;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::jute::{Encode, ErrorCode, Id, OpCode, ReplyHeader, Writer, Xid};
+
+/// Values from this size on go out as segments of their own; below it a copy is cheaper than a second piece.
+const SPILL_LEN_BYTES: usize = 16 << 10;
+
+/// Which connection. A number that was given back comes again under another generation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    index: u32,
+    generation: u32,
+}
+
+impl ConnectionId {
+    pub(super) const fn new(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
+
+    pub(super) fn index(self) -> usize {
+        self.index as usize
+    }
+
+    pub(super) fn generation(self) -> u32 {
+        self.generation
+    }
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}.{}", self.index, self.generation)
+    }
+}
+
+impl fmt::Debug for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What a driver is to do with a connection.
+#[derive(Debug)]
+pub enum Transmit {
+    /// Nothing now.
+    Wait,
+    /// Write this, and say so with `handle_written` as it leaves.
+    Write(Writer),
+    /// Close it; the core has forgotten it.
+    HangUp,
+}
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Nothing came yet.
+    Greeting,
+    /// It speaks for this session.
+    Session(i64),
+    /// Nothing more is read; what waits still goes out.
+    Ending,
+}
+
+/// When a frame may go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// In its turn.
+    No,
+    /// Not before this, in milliseconds since the core began; what comes behind it waits too.
+    Until(u64),
+}
+
+/// What `cons` tells. Times in milliseconds.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tally {
+    pub(super) since_unix: i64,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) last_op: OpCode,
+    pub(super) last_xid: Xid,
+    pub(super) last_zxid: i64,
+    /// When the last reply was made, since the core began.
+    pub(super) last_reply: u64,
+}
+
+#[derive(Debug)]
+struct Held {
+    until: u64,
+    frame: Writer,
+}
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    pub(super) stage: Stage,
+    /// Who it is, by the rules of each scheme.
+    pub(super) ids: Vec<Id>,
+    /// A test holds it: nothing is read and nothing written.
+    pub(super) paused: bool,
+    /// In the line of those that the driver is to look at.
+    pub(super) queued: bool,
+    /// When it is closed if it has no session, or has not taken its last bytes.
+    pub(super) due: Option<u64>,
+    pub(super) tally: Tally,
+    pub(super) input: BytesMut,
+    ready: Writer,
+    /// Bytes that the driver took and did not write yet.
+    taken: usize,
+    held: VecDeque<Held>,
+    held_len: usize,
+}
+
+impl Connection {
+    pub(super) fn new(peer: SocketAddr, since_unix: i64, due: u64) -> Self {
+        Self {
+            peer,
+            stage: Stage::Greeting,
+            ids: vec![Id { scheme: "ip".into(), id: peer.ip().to_canonical().to_string().into() }],
+            paused: false,
+            queued: false,
+            due: Some(due),
+            tally: Tally {
+                since_unix,
+                received: 0,
+                sent: 0,
+                last_op: OpCode::NOTIFICATION,
+                last_xid: Xid(0),
+                last_zxid: 0,
+                last_reply: 0,
+            },
+            input: BytesMut::new(),
+            ready: Writer::with_spill(SPILL_LEN_BYTES),
+            taken: 0,
+            held: VecDeque::new(),
+            held_len: 0,
+        }
+    }
+
+    pub(super) fn session(&self) -> Option<i64> {
+        match self.stage {
+            Stage::Session(id) => Some(id),
+            Stage::Greeting | Stage::Ending => None,
+        }
+    }
+
+    /// All bytes that wait to leave, wherever they are.
+    pub(super) fn unwritten(&self) -> usize {
+        self.ready.len() + self.taken + self.held_len
+    }
+
+    /// Replies and events that a test holds back.
+    pub(super) fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    pub(super) fn reply(&mut self, header: ReplyHeader, body: &impl Encode, hold: Hold) {
+        let body = (header.err == ErrorCode::OK).then_some(body);
+        self.frame(hold, |out| {
+            let frame = out.frame();
+            header.encode(out);
+            if let Some(body) = body {
+                body.encode(out);
+            }
+            out.close(frame);
+        });
+    }
+
+    /// A frame that is encoded already, length and all.
+    pub(super) fn encoded(&mut self, frame: &Bytes, hold: Hold) {
+        self.frame(hold, |out| out.raw(frame));
+    }
+
+    pub(super) fn frame(&mut self, hold: Hold, write: impl FnOnce(&mut Writer)) {
+        self.tally.sent += 1;
+        let until = match hold {
+            Hold::No if self.held.is_empty() => return write(&mut self.ready),
+            Hold::No => 0,
+            Hold::Until(until) => until,
+        };
+        let mut frame = Writer::with_spill(SPILL_LEN_BYTES);
+        write(&mut frame);
+        self.held_len += frame.len();
+        self.held.push_back(Held { until, frame });
+    }
+
+    /// Lets go of what was held until `now`, and of all that waits behind it only.
+    pub(super) fn release(&mut self, now: u64) {
+        while self.held.front().is_some_and(|held| held.until <= now) {
+            let Some(held) = self.held.pop_front() else { return };
+            self.held_len -= held.frame.len();
+            self.ready.append(held.frame);
+        }
+    }
+
+    /// When the next frame is let go of.
+    pub(super) fn next_release(&self) -> Option<u64> {
+        self.held.front().map(|held| held.until)
+    }
+
+    /// What is held never leaves.
+    pub(super) fn forget_held(&mut self) {
+        self.held.clear();
+        self.held_len = 0;
+    }
+
+    pub(super) fn written(&mut self, len: usize) {
+        self.taken = self.taken.saturating_sub(len);
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The bytes that may leave. Their memory goes with them: an idle connection keeps none.
+    pub(super) fn take_output(&mut self) -> Writer {
+        let output = std::mem::replace(&mut self.ready, Writer::with_spill(SPILL_LEN_BYTES));
+        self.taken += output.len();
+        output
+    }
+
+    /// Whether all has left.
+    pub(super) fn is_drained(&self) -> bool {
+        self.unwritten() == 0
+    }
+}
