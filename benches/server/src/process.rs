@@ -63,10 +63,10 @@ impl Cpu {
         Ok(self.until(&Self::of(pid)?))
     }
 
-    /// All of it since the process began, to the tick.
+    /// All of it since the process began: at least what its threads have used that live, to the nanosecond.
     #[must_use]
     pub fn total(&self) -> Duration {
-        self.all
+        self.all.max(Duration::from_nanos(self.threads.values().sum()))
     }
 }
 
@@ -127,6 +127,7 @@ mod tests {
         assert_eq!(start.until(&cpu(&[(1, 130), (2, 55), (3, 7)], 0)), Duration::from_nanos(42));
         assert_eq!(start.until(&cpu(&[(1, 130)], 20)), Duration::from_millis(20));
         assert_eq!(start.until(&cpu(&[(1, 130), (2, 55)], 900)), Duration::from_millis(900));
+        assert_eq!(start.total(), Duration::from_nanos(150));
     }
 
     #[test]

@@ -14,6 +14,9 @@ use crate::table::{SPECS, Table};
 /// Threads of the loader that open and close sessions.
 const CHURNERS: usize = 4;
 
+/// One request at a time costs both sides so much more that fewer will do.
+const ALONE_SHARE: usize = 4;
+
 /// What to run, how often and for how long.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -216,7 +219,7 @@ fn prepared(plan: &Plan, server: &Server, warm_up: Duration, warmth: Warmth) -> 
 
 /// The rows that run on servers that have been up for a while, one pair after the other.
 fn speeds(plan: &Plan, table: &mut Table) -> Result<()> {
-    let rows = ["get", "set", "create", "churn", "fan-out", "loader"];
+    let rows = ["get", "get-alone", "set", "create", "churn", "fan-out", "loader"];
     let wanted: Vec<&'static str> = rows.into_iter().filter(|row| plan.wants(row)).collect();
     if wanted.is_empty() {
         return Ok(());
@@ -254,12 +257,16 @@ fn in_order(servers: &[Server], round: usize) -> Vec<&Server> {
 fn speed(plan: &Plan, row: &'static str, server: &Server, table: &mut Table) -> Result<()> {
     let (kind, target, shape) = (server.kind(), server.target(), plan.shape(plan.ops));
     // The null server tells what the loader can do; it knows neither trees nor watches.
-    let for_null = matches!(row, "get" | "set" | "loader");
+    let for_null = matches!(row, "get" | "get-alone" | "set" | "loader");
     if (kind == Kind::Null && !for_null) || (kind != Kind::Null && row == "loader") {
         return Ok(());
     }
     let cost: Cost = match row {
         "get" | "loader" => load::pipelined(target, shape, |_| Request::get(load::NODE, false))?,
+        "get-alone" => {
+            let alone = Shape { in_flight: 1, ops: plan.ops / ALONE_SHARE, ..shape };
+            load::pipelined(target, alone, |_| Request::get(load::NODE, false))?
+        }
         "set" => load::pipelined(target, shape, |_| Request::set(load::NODE))?,
         "create" => {
             let cost = load::create(target, shape)?;

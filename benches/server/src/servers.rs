@@ -85,7 +85,7 @@ pub struct Server {
 pub struct Start {
     /// Time on the clock.
     pub wall: Duration,
-    /// CPU time of the server, to the tick.
+    /// CPU time of the server.
     pub cpu: Duration,
 }
 

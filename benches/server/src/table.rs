@@ -44,7 +44,7 @@ pub struct Spec {
 }
 
 /// Every row, in the order of the table.
-pub const SPECS: [Spec; 13] = [
+pub const SPECS: [Spec; 14] = [
     spec("start", "ms from process start to first reply", Better::Less, Aim::None, &BOTH),
     spec("start-cpu", "ms of CPU from process start to first reply", Better::Less, Aim::None, &BOTH),
     spec(
@@ -71,6 +71,7 @@ pub const SPECS: [Spec; 13] = [
         &[Kind::Apache],
     ),
     spec("get", "getData per server CPU second", Better::More, Aim::Times(10.0), &ALL),
+    spec("get-alone", "the same, one unanswered on each connection", Better::More, Aim::None, &ALL),
     spec("set", "setData per server CPU second", Better::More, Aim::Times(10.0), &ALL),
     spec("create", "create per server CPU second", Better::More, Aim::Times(10.0), &BOTH),
     spec("churn", "sessions per server CPU second", Better::More, Aim::None, &BOTH),
