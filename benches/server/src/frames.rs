@@ -130,6 +130,7 @@ pub struct Answers {
     data: Vec<u8>,
     stat: Vec<u8>,
     header: Vec<u8>,
+    notification: Vec<u8>,
 }
 
 impl Default for Answers {
@@ -138,11 +139,19 @@ impl Default for Answers {
             [vec![0; 4], 40_000_i32.to_be_bytes().to_vec(), vec![1; 8], buffer(&[7; 16]), vec![0]].concat();
         let header = [XID.to_be_bytes().to_vec(), vec![0; 8 + 4]].concat();
         let stat = vec![0; 68];
+        // Data changed, connected; the path is as long as that of the znode that is watched.
+        let event = [
+            (-1_i32).to_be_bytes().to_vec(),
+            vec![0; 8 + 4],
+            vec![0, 0, 0, 3].repeat(2),
+            buffer(b"/figures"),
+        ];
         Self {
             connect: framed(&session),
             data: framed(&[header.clone(), value(), stat.clone()].concat()),
             stat: framed(&[header.clone(), stat].concat()),
             header: framed(&header),
+            notification: framed(&event.concat()),
         }
     }
 }
@@ -152,6 +161,12 @@ impl Answers {
     #[must_use]
     pub fn to_connect(&self) -> &[u8] {
         &self.connect
+    }
+
+    /// What a watcher hears.
+    #[must_use]
+    pub fn notification(&self) -> &[u8] {
+        &self.notification
     }
 
     /// The answer to the request in `body`.

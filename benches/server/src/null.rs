@@ -1,9 +1,10 @@
 //! The null server: a thread for each connection that reads what there is and answers each request with bytes laid
-//! out before. What the loader reaches against it is what the loader can do; no server that understands its
-//! requests can cost less by much.
+//! out before. A write is told to every connection whose last read asked to be told. What the loader reaches against it
+//! is what the loader can do, and what it costs is nearly all the kernel's: no server can cost less by much.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -17,31 +18,54 @@ use crate::frames::{Answers, PREFIX, int_at, op};
 pub fn serve() -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     writeln!(std::io::stdout(), "listening on {}", listener.local_addr()?)?;
+    let watchers = Watchers::default();
     loop {
         let (stream, _) = listener.accept()?;
+        let watchers = watchers.clone();
         // A connection that ends in an error is the loader's to report.
-        thread::spawn(move || drop(attend(stream)));
+        thread::spawn(move || drop(attend(&Arc::new(stream), &watchers)));
     }
 }
 
-fn attend(mut stream: TcpStream) -> Result<()> {
+/// Connections to be told of the next write.
+#[derive(Clone, Default)]
+struct Watchers(Arc<Mutex<Vec<Arc<TcpStream>>>>);
+
+impl Watchers {
+    fn add(&self, stream: &Arc<TcpStream>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(stream.clone());
+    }
+
+    fn tell(&self, notification: &[u8]) -> Result<()> {
+        let told = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        told.iter().try_for_each(|stream| Ok((&**stream).write_all(notification)?))
+    }
+}
+
+fn attend(stream: &Arc<TcpStream>, watchers: &Watchers) -> Result<()> {
     stream.set_nodelay(true)?;
+    let mut stream_io = &**stream;
     let answers = Answers::default();
     let (mut unread, mut out) = (Vec::new(), Vec::new());
     let mut space = vec![0; 64 * 1024];
     let mut greeted = false;
     loop {
-        let read = stream.read(&mut space)?;
+        let read = stream_io.read(&mut space)?;
         unread.extend_from_slice(space.get(..read).unwrap_or_default());
         let (mut at, mut closing) = (0, read == 0);
         while let Some(body) = frame(&unread, at)? {
             out.extend_from_slice(if greeted { answers.to(body) } else { answers.to_connect() });
-            closing |= greeted && int_at(body, 4) == Some(op::CLOSE_SESSION);
+            match int_at(body, 4).filter(|_| greeted) {
+                Some(op::CLOSE_SESSION) => closing = true,
+                Some(op::SET_DATA) => watchers.tell(answers.notification())?,
+                Some(op::GET_DATA) if body.last() == Some(&1) => watchers.add(stream),
+                _ => {}
+            }
             greeted = true;
             at += PREFIX + body.len();
         }
         unread.drain(..at);
-        stream.write_all(&out)?;
+        stream_io.write_all(&out)?;
         out.clear();
         if closing {
             return Ok(());

@@ -256,8 +256,8 @@ fn in_order(servers: &[Server], round: usize) -> Vec<&Server> {
 
 fn speed(plan: &Plan, row: &'static str, server: &Server, table: &mut Table) -> Result<()> {
     let (kind, target, shape) = (server.kind(), server.target(), plan.shape(plan.ops));
-    // The null server tells what the loader can do; it knows neither trees nor watches.
-    let for_null = matches!(row, "get" | "get-alone" | "set" | "loader");
+    // The null server keeps no tree to create in, and only it tells what the loader can do.
+    let for_null = row != "create";
     if (kind == Kind::Null && !for_null) || (kind != Kind::Null && row == "loader") {
         return Ok(());
     }
