@@ -28,7 +28,7 @@ type Check = fn(&str, &str) -> Vec<String>;
 const CHECKS: [(&str, Check); 11] = [
     ("unsafe_is_forbidden", unsafe_is_forbidden),
     ("lints_are_inherited", lints_are_inherited),
-    ("the_session_is_pure", the_session_is_pure),
+    ("the_cores_are_pure", the_cores_are_pure),
     ("imports_run_one_way", imports_run_one_way),
     ("nothing_is_silenced", nothing_is_silenced),
     ("nothing_panics", nothing_panics),
@@ -43,7 +43,8 @@ const LONGEST_FILE: usize = 600;
 
 /// Code that is not a test's: the sources of a package.
 fn is_source(path: &str) -> bool {
-    path.ends_with(".rs") && ["src/", "jute/src/", "zooctl/src/"].iter().any(|home| path.starts_with(home))
+    path.ends_with(".rs")
+        && ["src/", "jute/src/", "server/src/", "zooctl/src/"].iter().any(|home| path.starts_with(home))
 }
 
 fn is_test_file(path: &str) -> bool {
@@ -85,9 +86,10 @@ fn lints_are_inherited(path: &str, text: &str) -> Vec<String> {
     vec![String::from("does not inherit the workspace's lints")]
 }
 
-/// The session takes time as an argument and chance as a seed, and touches nothing of the world.
-fn the_session_is_pure(path: &str, text: &str) -> Vec<String> {
-    if path != "src/session.rs" && !path.starts_with("src/session/") {
+/// The session and the server's core take time as an argument and chance as a seed, and touch nothing of the world.
+fn the_cores_are_pure(path: &str, text: &str) -> Vec<String> {
+    let cores = ["src/session.rs", "src/session/", "server/src/core.rs", "server/src/core/"];
+    if !cores.iter().any(|core| path.starts_with(core)) {
         return Vec::new();
     }
     let impure = ["tokio", "rand", "getrandom", "TcpStream", "UdpSocket", "thread", "process", "env"];
@@ -98,10 +100,10 @@ fn the_session_is_pure(path: &str, text: &str) -> Vec<String> {
     let mut found: Vec<_> = named.chain(words(&product).filter(|word| unsteady.contains(word))).collect();
     let dense: String = product.split_whitespace().collect();
     found.extend(["Instant::now", "std::fs"].iter().filter(|call| dense.contains(**call)));
-    found.iter().map(|word| format!("the session names {word}")).collect()
+    found.iter().map(|word| format!("a core names {word}")).collect()
 }
 
-/// jute <- session <- client <- registry <- zooctl, and never back.
+/// jute <- session <- client <- registry <- zooctl, and jute <- the server's core <- the server; never back, and never across.
 fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
     let above: &[&str] = match path {
         _ if !path.ends_with(".rs") => return Vec::new(),
@@ -110,8 +112,9 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
         _ => &[],
     };
     let foreign: &[&str] = match path {
-        _ if path.starts_with("jute/src/") => &["menagerie", "zooctl"],
-        _ if path.starts_with("src/") => &["zooctl", "menagerie_ensemble"],
+        _ if path.starts_with("jute/src/") => &["menagerie", "menagerie_server", "zooctl"],
+        _ if path.starts_with("server/src/") => &["menagerie", "zooctl", "menagerie_ensemble"],
+        _ if path.starts_with("src/") => &["menagerie_server", "zooctl", "menagerie_ensemble"],
         _ if path.starts_with("tests/ensemble/src/") => &["menagerie", "menagerie_jute", "zooctl"],
         _ => &[],
     };
@@ -119,7 +122,18 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
     let upward =
         scrub::modules_of_the_crate(&code).into_iter().filter(|module| above.contains(&module.as_str()));
     let crates = words(&code).filter(|word| foreign.contains(word)).map(str::to_owned);
-    upward.chain(crates).map(|name| format!("imports {name}, which is above it")).collect()
+    let outside = modules_outside_the_core(path, &code);
+    upward.chain(crates).chain(outside).map(|name| format!("imports {name}, which is above it")).collect()
+}
+
+/// What the server's core reaches of its crate besides itself and the codec.
+fn modules_outside_the_core(path: &str, code: &str) -> Vec<String> {
+    if !path.starts_with("server/src/core") {
+        return Vec::new();
+    }
+    let mut modules = scrub::modules_of_the_crate(&code.replace("super::", ""));
+    modules.retain(|module| !matches!(module.as_str(), "core" | "jute"));
+    modules
 }
 
 /// `expect` fails when it is no longer needed; `allow` stays for ever. A module that several test binaries share may
@@ -439,6 +453,17 @@ fn dependencies_stay_few_and_without_c() {
     assert_eq!(native(&planted), ["cc v1.2.0", "lz4-sys v1.0.0"]);
 }
 
+/// What a test author takes on with the embedded server as a dev-dependency.
+#[test]
+fn the_server_brings_few_dependencies() {
+    let arguments =
+        ["tree", "-p", "menagerie-server", "-e", "normal,build", "--prefix", "none", "--target", "all"];
+    let found = foreign_packages(&cargo(&arguments));
+    let _ = writeln!(io::stderr(), "dependencies of menagerie-server, target all: {}", found.len());
+    assert!((1..=20).contains(&found.len()), "{} packages: {found:#?}", found.len());
+    assert_eq!(native(&found), Vec::<&String>::new());
+}
+
 /// For each check: a path, a text with a fault that it must report, and the same without the fault.
 const PLANTS: &[(&str, &str, &str, &str)] = &[
     ("unsafe_is_forbidden", "Cargo.toml", "[workspace]", "unsafe_code = \"forbid\""),
@@ -446,13 +471,30 @@ const PLANTS: &[(&str, &str, &str, &str)] = &[
     ("unsafe_is_forbidden", "src/a.rs", "#![allow(unsafe_code)]", "#![forbid(unsafe_code)]"),
     ("unsafe_is_forbidden", "tests/a.rs", "#![expect(unsafe_code)]", "#![deny(unsafe_code)]"),
     ("lints_are_inherited", "x/Cargo.toml", "[package]\n", "[lints]\nworkspace = true\n"),
-    ("the_session_is_pure", "src/session/a.rs", "use tokio::time;", "//! knows nothing of tokio"),
-    ("the_session_is_pure", "src/session/a.rs", "let t = Instant::now();", "let t: Instant = now;"),
-    ("the_session_is_pure", "src/session/a.rs", "Instant :: now ( )", "use std::time::Instant;"),
-    ("the_session_is_pure", "src/session/a.rs", "HashMap::new()", "BTreeMap::new()"),
-    ("the_session_is_pure", "src/session.rs", "std::thread::spawn", "thread_count"),
-    ("the_session_is_pure", "src/session/tests/a.rs", "tokio::test", "Instant::now()"),
+    ("the_cores_are_pure", "src/session/a.rs", "use tokio::time;", "//! knows nothing of tokio"),
+    ("the_cores_are_pure", "src/session/a.rs", "let t = Instant::now();", "let t: Instant = now;"),
+    ("the_cores_are_pure", "src/session/a.rs", "Instant :: now ( )", "use std::time::Instant;"),
+    ("the_cores_are_pure", "src/session/a.rs", "HashMap::new()", "BTreeMap::new()"),
+    ("the_cores_are_pure", "src/session.rs", "std::thread::spawn", "thread_count"),
+    ("the_cores_are_pure", "src/session/tests/a.rs", "tokio::test", "Instant::now()"),
+    ("the_cores_are_pure", "server/src/core/tree.rs", "use tokio::time;", "use std::net::IpAddr;"),
+    ("the_cores_are_pure", "server/src/core/tree.rs", "HashMap::new()", "BTreeMap::new()"),
     ("imports_run_one_way", "src/session/a.rs", "use crate::client::Client;", "use crate::jute;"),
+    ("imports_run_one_way", "src/client/a.rs", "use menagerie_server::Server;", "use crate::jute;"),
+    ("imports_run_one_way", "server/src/net.rs", "use menagerie::path;", "use crate::core::Tree;"),
+    (
+        "imports_run_one_way",
+        "server/src/core/a.rs",
+        "use crate::net::Driver;",
+        "use crate::{core::Tree, jute::Stat};",
+    ),
+    (
+        "imports_run_one_way",
+        "server/src/core/a.rs",
+        "use crate::{net, jute};",
+        "use super::super::tree::Tree;",
+    ),
+    ("nothing_panics", "server/src/a.rs", "panic!(\"x\")", "\"panic!(x)\""),
     ("imports_run_one_way", "src/session/a.rs", "use crate::{a::b, client::C};", "use crate::{a::{client}};"),
     ("imports_run_one_way", "src/client/a.rs", "use super::super::registry::R;", "use crate::session::S;"),
     ("imports_run_one_way", "jute/src/a.rs", "use menagerie::Client;", "use menagerie_jute::Stat;"),

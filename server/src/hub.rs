@@ -108,10 +108,6 @@ impl Hub {
         self.with_state(None, |state, _| state.is_up = is_up);
     }
 
-    pub(crate) fn is_up(&self) -> bool {
-        self.lock().is_up
-    }
-
     /// Does what is due, for ever.
     pub(crate) async fn keep_time(&self) {
         loop {

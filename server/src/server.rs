@@ -56,14 +56,26 @@ enum Listening {
 
 /// Connections to a [`Server`] without sockets. Cheap to clone; it does not keep the server.
 ///
-/// For a client with exchangeable transport; each stream is a connection, as if from 127.0.0.1:
+/// Each stream is a connection, as if from 127.0.0.1. For a client that takes a closure as its transport:
 ///
-/// ```ignore
+/// ```
+/// # use std::{future::Future, io, pin::Pin};
+/// # use tokio::io::{AsyncRead, AsyncWrite};
+/// # trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+/// # impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
+/// # type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
+/// # struct Transport;
+/// # impl Transport { fn custom(_: impl Fn(String, u16) -> Dialling + Send + Sync + 'static) -> Self { Self } }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> io::Result<()> {
+/// # let server = menagerie_server::Server::start().await?;
 /// let connector = server.connector();
 /// let transport = Transport::custom(move |_host, _port| {
-///     let connector = connector.clone();
-///     Box::pin(async move { Ok(Box::new(connector.connect().await?) as Box<dyn Io>) })
+///     let dial = connector.connect();
+///     Box::pin(async move { Ok(Box::new(dial.await?) as Box<dyn Io>) })
 /// });
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Connector {
@@ -152,7 +164,7 @@ impl Server {
         if let Listening::Down(socket) = &mut *listening {
             let socket = socket.take().map_or_else(|| bind(self.address), Ok)?;
             let listener = socket.listen(BACKLOG)?;
-            self.hub.with(|core, now| core.resume_time(now));
+            self.hub.with(|core, now| core.restart(now));
             self.hub.set_up(true);
             let acceptor = tokio::spawn(accept(self.hub.clone(), listener));
             if let Ok(mut slot) = self.acceptor.lock() {
@@ -183,15 +195,17 @@ impl Connector {
     ///
     /// # Errors
     /// `ConnectionRefused` while the server is stopped, and when it is gone.
-    pub async fn connect(&self) -> io::Result<DuplexStream> {
-        let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
-        let hub = self.hub.upgrade().ok_or_else(refused)?;
-        let port = self.ports.fetch_add(1, Ordering::Relaxed);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let id = hub.open(peer).ok_or_else(refused)?;
-        let (ours, theirs) = tokio::io::duplex(STREAM_LEN_BYTES);
-        tokio::spawn(link::drive(hub, id, ours));
-        Ok(theirs)
+    pub fn connect(&self) -> impl Future<Output = io::Result<DuplexStream>> + Send + use<> {
+        let Self { hub, ports } = self.clone();
+        async move {
+            let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+            let hub = hub.upgrade().ok_or_else(refused)?;
+            let port = ports.fetch_add(1, Ordering::Relaxed);
+            let id = hub.open(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).ok_or_else(refused)?;
+            let (ours, theirs) = tokio::io::duplex(STREAM_LEN_BYTES);
+            tokio::spawn(link::drive(hub, id, ours));
+            Ok(theirs)
+        }
     }
 }
 

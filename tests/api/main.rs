@@ -12,6 +12,7 @@
 mod arguments;
 mod cancel;
 mod connecting;
+mod embedded;
 mod fates;
 mod fencing;
 mod order;

@@ -88,6 +88,8 @@ pub(super) struct Tally {
     pub(super) last_zxid: i64,
     /// When the last reply was made, since the core began.
     pub(super) last_reply: u64,
+    /// It asked by a four-letter word.
+    pub(super) is_word: bool,
 }
 
 #[derive(Debug)]
@@ -134,6 +136,7 @@ impl Connection {
                 last_xid: Xid(0),
                 last_zxid: 0,
                 last_reply: 0,
+                is_word: false,
             },
             input: BytesMut::new(),
             ready: Writer::with_spill(SPILL_LEN_BYTES),
@@ -175,6 +178,11 @@ impl Connection {
     /// A frame that is encoded already, length and all.
     pub(super) fn encoded(&mut self, frame: &Bytes, hold: Hold) {
         self.frame(hold, |out| out.raw(frame));
+    }
+
+    /// Bytes that are no frame.
+    pub(super) fn raw(&mut self, bytes: &[u8]) {
+        self.ready.raw(bytes);
     }
 
     pub(super) fn frame(&mut self, hold: Hold, write: impl FnOnce(&mut Writer)) {

@@ -7,7 +7,7 @@ use super::connection::{ConnectionId, Stage};
 use super::log::{Refusal, What, Why};
 use super::machine::Core;
 use super::txn::Change;
-use crate::jute::{ConnectRequest, ConnectResponse, Encode, Reader};
+use crate::jute::{ConnectRequest, ConnectResponse, Encode, OpCode, Reader};
 
 /// Length of every password.
 const PASSWORD_LEN_BYTES: usize = 16;
@@ -107,6 +107,7 @@ impl Core {
         if let Some(connection) = self.connection_mut(id) {
             connection.stage = Stage::Session(session);
             connection.due = None;
+            connection.tally.last_op = OpCode::CREATE_SESSION;
         }
     }
 

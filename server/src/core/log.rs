@@ -251,9 +251,12 @@ fn op_path(op: &Op) -> Option<&Ustring> {
 }
 
 pub(super) fn details(body: &RequestBody) -> Details {
+    Details { extra: extra(body), data_len: data_len(body), ops: ops(body) }
+}
+
+fn extra(body: &RequestBody) -> Extra {
     let count = |list: &Option<Vec<Ustring>>| list.as_ref().map_or(0, Vec::len);
-    let mut details = Details::default();
-    details.extra = match body {
+    match body {
         RequestBody::Exists(read) => Extra::Watch(read.watch),
         RequestBody::GetData(read) => Extra::Watch(read.watch),
         RequestBody::GetChildren(read) => Extra::Watch(read.watch),
@@ -279,20 +282,25 @@ pub(super) fn details(body: &RequestBody) -> Details {
                 + count(&set.persistent_recursive_watches),
         ),
         _ => Extra::None,
-    };
-    match body {
-        RequestBody::Create(create) | RequestBody::Create2(create) | RequestBody::CreateContainer(create) => {
-            details.data_len = create.data.as_ref().map(|data| data.len());
-        }
-        RequestBody::CreateTtl(create) => details.data_len = create.data.as_ref().map(|data| data.len()),
-        RequestBody::SetData(set) => details.data_len = set.data.as_ref().map(|data| data.len()),
-        RequestBody::Multi(multi) | RequestBody::MultiRead(multi) => {
-            let named = |op: &Op| (op.op(), kept(op_path(op).map_or("", Ustring::as_str)));
-            details.ops = multi.ops.iter().take(OPS_KEPT).map(|op| named(&op.op)).collect();
-        }
-        _ => {}
     }
-    details
+}
+
+fn data_len(body: &RequestBody) -> Option<usize> {
+    let data = match body {
+        RequestBody::Create(create) | RequestBody::Create2(create) | RequestBody::CreateContainer(create) => {
+            &create.data
+        }
+        RequestBody::CreateTtl(create) => &create.data,
+        RequestBody::SetData(set) => &set.data,
+        _ => return None,
+    };
+    data.as_ref().map(bytes::Bytes::len)
+}
+
+fn ops(body: &RequestBody) -> Vec<(OpCode, String)> {
+    let (RequestBody::Multi(multi) | RequestBody::MultiRead(multi)) = body else { return Vec::new() };
+    let named = |op: &Op| (op.op(), kept(op_path(op).map_or("", Ustring::as_str)));
+    multi.ops.iter().take(OPS_KEPT).map(|op| named(&op.op)).collect()
 }
 
 impl fmt::Display for Entry {

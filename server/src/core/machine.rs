@@ -72,7 +72,6 @@ pub struct Core {
     pub(super) limits: Limits,
     pub(super) words: Allowed,
     pub(super) client_port: u16,
-    pub(super) server_id: u8,
     pub(super) tree: Tree,
     pub(super) zxid: i64,
     pub(super) sessions: Sessions,
@@ -81,6 +80,8 @@ pub struct Core {
     pub(super) log: Log,
     pub(super) totals: Totals,
     pub(super) read_only: bool,
+    /// Stopped: sessions' time stands still.
+    pub(super) stopped: bool,
     /// Milliseconds since the core began, by the last fact.
     pub(super) now: u64,
     started: Instant,
@@ -125,6 +126,7 @@ impl Core {
             log: Log::new(limits.log),
             totals: Totals::default(),
             read_only,
+            stopped: false,
             now: 0,
             started: now,
             started_unix: unix_millis,
@@ -139,7 +141,6 @@ impl Core {
             limits,
             words,
             client_port,
-            server_id,
         }
     }
 
@@ -202,7 +203,7 @@ impl Core {
             self.timers.remove(&(due, id));
             self.look_at(id);
         }
-        if !self.read_only {
+        if self.time_runs() {
             for session in self.sessions.overdue(self.now) {
                 self.expire_session(session);
             }
@@ -240,7 +241,7 @@ impl Core {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Instant {
-        let sessions = self.sessions.next_due().filter(|_| !self.read_only);
+        let sessions = self.sessions.next_due().filter(|_| self.time_runs());
         let connections = self.timers.first().map(|(due, _)| *due);
         let due = [sessions, connections].into_iter().flatten().fold(self.reap_at, u64::min);
         self.started + Duration::from_millis(due)
@@ -274,6 +275,11 @@ impl Core {
     #[must_use]
     pub fn is_read_only(&self) -> bool {
         self.read_only
+    }
+
+    /// Whether sessions expire: only a server that takes writes can end them.
+    fn time_runs(&self) -> bool {
+        !self.read_only && !self.stopped
     }
 
     fn may_work(&self, connection: &Connection) -> bool {

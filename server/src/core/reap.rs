@@ -16,7 +16,7 @@ pub fn due_for_reaping(tree: &Tree, rules: &Rules, now_millis: i64) -> Vec<Arc<s
         let Some(node) = tree.node(path).filter(|node| node.children.is_empty()) else { return false };
         let idle_millis = now_millis.saturating_sub(node.mtime);
         match node.kind {
-            Kind::Container if node.creates > 0 => true,
+            Kind::Container if node.creates > 0 || planted!("server_reaps_unused") => true,
             Kind::Container => rules.max_never_used_millis > 0 && idle_millis > rules.max_never_used_millis,
             Kind::Ttl { millis } => idle_millis > millis,
             Kind::Persistent | Kind::Ephemeral { .. } => false,

@@ -13,7 +13,7 @@ use super::txn::{Change, Txn};
 use super::{Access, Like, authenticate};
 use crate::jute::{
     AuthPacket, DecodeErrorKind, ErrorCode, OpCode, Reader, ReplyBody, ReplyHeader, RequestBody,
-    RequestHeader, SetSaslResponse, Xid,
+    RequestHeader, SetSaslResponse,
 };
 
 /// The answer to a request.
@@ -211,8 +211,7 @@ impl Core {
         let Some(connection) = self.connection_mut(id) else { return };
         connection.reply(ReplyHeader { xid: header.xid, zxid, err }, &reply, hold);
         connection.tally.last_op = header.op;
-        connection.tally.last_xid =
-            if header.xid == Xid::PING { connection.tally.last_xid } else { header.xid };
+        connection.tally.last_xid = if header.xid.0 < 0 { connection.tally.last_xid } else { header.xid };
         connection.tally.last_zxid = zxid;
         connection.tally.last_reply = now;
         self.wait_for(id, hold);

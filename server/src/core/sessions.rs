@@ -52,8 +52,8 @@ pub(super) struct Sessions {
 impl Sessions {
     /// `unix_millis` goes into the ids, as at the real server: 8 bits of server id, 40 of time, 16 of a counter.
     pub(super) fn new(seed: u64, server_id: u8, unix_millis: i64, tick: u64) -> Self {
-        let time = (unix_millis.cast_unsigned() << 24) >> 8;
-        let id = (u64::from(server_id) << 56 | time).cast_signed();
+        let [_, _, _, a, b, c, d, e] = unix_millis.to_be_bytes();
+        let id = i64::from_be_bytes([server_id, a, b, c, d, e, 0, 0]);
         Self { live: BTreeMap::new(), due: BTreeMap::new(), next_id: id, seed, tick }
     }
 
@@ -113,6 +113,11 @@ impl Sessions {
         let session = self.live.remove(&id)?;
         self.forget_due(id, session.due);
         Some(session)
+    }
+
+    /// When the session's time is over.
+    pub(super) fn due(&self, id: i64) -> Option<u64> {
+        self.get(id).map(|session| session.due)
     }
 
     /// When the next sessions may be over.

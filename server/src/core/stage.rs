@@ -62,6 +62,9 @@ impl<'a> Stage<'a> {
 
     /// From now on a znode is so, or gone.
     pub(super) fn put(&mut self, path: &str, staged: Option<Staged>) {
+        if planted!("server_multi_blind") {
+            return;
+        }
         if let Some(changed) = &mut self.changed {
             let path = if path.is_empty() { ROOT } else { path };
             changed.insert(Arc::from(path), staged);

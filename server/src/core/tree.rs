@@ -211,6 +211,10 @@ impl Tree {
             }
             return index;
         }
+        // By a quarter: doubling would leave half of a large slab empty.
+        if self.slab.len() == self.slab.capacity() {
+            self.slab.reserve_exact(self.slab.len() / 4 + 16);
+        }
         let index = Index::try_from(self.slab.len()).unwrap_or(Index::MAX);
         self.slab.push(Some(node));
         index

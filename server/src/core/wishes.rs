@@ -131,7 +131,9 @@ impl Core {
         self.read_only = read_only;
         if !read_only {
             let local: Vec<_> = self.sessions.iter().filter(|(_, one)| one.local).map(|(id, _)| id).collect();
-            local.into_iter().for_each(|id| drop(self.sessions.close(id)));
+            for id in local {
+                self.sessions.close(id);
+            }
             self.sessions.touch_all(self.now);
         }
     }
@@ -154,16 +156,18 @@ impl Core {
         self.zxid = zxid;
     }
 
-    /// Closes all connections, as a server that stops.
+    /// Closes all connections, as a server that stops. Sessions' time stands still until [`restart`](Self::restart).
     pub fn stop(&mut self, now: Instant) {
         self.set_now(now);
+        self.stopped = true;
         self.note(None, 0, What::Test("stop"));
         self.close_all();
     }
 
-    /// Gives every session its whole timeout: time stood still.
-    pub fn resume_time(&mut self, now: Instant) {
+    /// Goes on after a stop. Every session has its whole timeout from here on.
+    pub fn restart(&mut self, now: Instant) {
         self.set_now(now);
+        self.stopped = false;
         self.note(None, 0, What::Test("restart"));
         self.sessions.touch_all(self.now);
     }

@@ -83,6 +83,7 @@ fn paths_are_checked_where_the_real_server_checks_them() {
         world.made(path);
     }
     assert_eq!(world.create("/a//x", P), Err(ErrorCode::NO_NODE), "its parent is /a/, which is no znode");
+    assert_eq!(world.create("/none/x\0", P), Err(ErrorCode::BAD_ARGUMENTS), "NUL before the parent");
     let null = CreateRequest { path: Ustring::NULL, ..create("", P) };
     assert_eq!(world.write(&RequestBody::Create(null)), Answer::Refused(ErrorCode::MARSHALLING_ERROR));
 }

@@ -65,6 +65,8 @@ fn is_sound(tree: &Tree) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_log_is_taken_in(log in prop::collection::vec((0i64..3, any::<i64>(), changes()), 0..60)) {
         let mut tree = Tree::new(Like::V3_9);
