@@ -143,7 +143,7 @@ impl Default for Answers {
         let event = [
             (-1_i32).to_be_bytes().to_vec(),
             vec![0; 8 + 4],
-            vec![0, 0, 0, 3].repeat(2),
+            [0, 0, 0, 3].repeat(2),
             buffer(b"/figures"),
         ];
         Self {
