@@ -140,12 +140,8 @@ impl Default for Answers {
         let header = [XID.to_be_bytes().to_vec(), vec![0; 8 + 4]].concat();
         let stat = vec![0; 68];
         // Data changed, connected; the path is as long as that of the znode that is watched.
-        let event = [
-            (-1_i32).to_be_bytes().to_vec(),
-            vec![0; 8 + 4],
-            [0, 0, 0, 3].repeat(2),
-            buffer(b"/figures"),
-        ];
+        let event =
+            [(-1_i32).to_be_bytes().to_vec(), vec![0; 8 + 4], [0, 0, 0, 3].repeat(2), buffer(b"/figures")];
         Self {
             connect: framed(&session),
             data: framed(&[header.clone(), value(), stat.clone()].concat()),

@@ -1,6 +1,6 @@
 //! The null server: a thread for each connection that reads what there is and answers each request with bytes laid
 //! out before. A write is told to every connection whose last read asked to be told. What the loader reaches against it
-//! is what the loader can do, and what it costs is nearly all the kernel's: no server can cost less by much.
+//! is what the loader can do, and what a request costs it is nearly all the kernel's: no server can do for much less.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

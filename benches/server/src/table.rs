@@ -74,7 +74,7 @@ pub const SPECS: [Spec; 14] = [
     spec("get-alone", "the same, one unanswered on each connection", Better::More, Aim::None, &ALL),
     spec("set", "setData per server CPU second", Better::More, Aim::Times(10.0), &ALL),
     spec("create", "create per server CPU second", Better::More, Aim::Times(10.0), &BOTH),
-    spec("churn", "sessions per server CPU second", Better::More, Aim::None, &ALL),
+    spec("churn", "sessions per server CPU second", Better::More, Aim::None, &BOTH),
     spec("fan-out", "µs of server CPU per notification", Better::Less, Aim::None, &ALL),
     spec("loader", "getData per second, by the clock", Better::More, Aim::None, &[Kind::Null]),
 ];
