@@ -71,7 +71,7 @@ pub const SPECS: [Spec; 14] = [
         &[Kind::Apache],
     ),
     spec("get", "getData per server CPU second", Better::More, Aim::Times(10.0), &ALL),
-    spec("get-alone", "the same, one unanswered on each connection", Better::More, Aim::None, &ALL),
+    spec("get-alone", "the same, one unanswered on each connection", Better::More, Aim::None, &BOTH),
     spec("set", "setData per server CPU second", Better::More, Aim::Times(10.0), &ALL),
     spec("create", "create per server CPU second", Better::More, Aim::Times(10.0), &BOTH),
     spec("churn", "sessions per server CPU second", Better::More, Aim::None, &BOTH),
