@@ -1,6 +1,7 @@
 //! How a server is made.
 
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher, Hasher};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,12 +23,22 @@ use crate::core::{Allowed, Config, Like, Limits, Rules};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[must_use = "a builder starts nothing until `start`"]
 pub struct Builder {
     listen: SocketAddr,
     seed: Option<u64>,
     config: Config,
+}
+
+/// Without the seed.
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("listen", &self.listen)
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Builder {

@@ -43,7 +43,7 @@ impl Tree {
                 Answer::Done(OpCode::DELETE)
             }
             Change::SetData { path, data, version } => {
-                let node = self.set_data(path, data.as_ref())?;
+                let node = self.set_data(path, data.clone()).ok_or(ErrorCode::NO_NODE)?;
                 (node.version, node.mzxid, node.mtime) = (*version, entry.txn.zxid, entry.txn.time);
                 let (stat, acl) = (node.stat(), node.acl.clone());
                 entry.tell(EventType::NODE_DATA_CHANGED, path, acl, None);
@@ -147,12 +147,6 @@ impl Tree {
                 self.ephemerals.remove(&owner);
             }
         }
-    }
-
-    fn set_data(&mut self, path: &str, data: Option<&Bytes>) -> Result<&mut Node, ErrorCode> {
-        let before = self.node(path).ok_or(ErrorCode::NO_NODE)?.data_len();
-        self.account_data(path, before, data.map_or(0, Bytes::len));
-        self.replace_data(path, data.cloned()).ok_or(ErrorCode::NO_NODE)
     }
 
     /// The real server takes a session's ephemerals in the order of a Java hash set, which is none; here they go by path.

@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 
 use bytes::{Bytes, BytesMut};
 
+use super::ip_id;
 use crate::jute::{Encode, ErrorCode, Id, OpCode, ReplyHeader, Writer, Xid};
 
 /// Values from this size on go out as segments of their own; below it a copy is cheaper than a second piece.
@@ -98,7 +99,6 @@ struct Held {
     frame: Writer,
 }
 
-#[derive(Debug)]
 pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) stage: Stage,
@@ -119,12 +119,25 @@ pub(super) struct Connection {
     held_len: usize,
 }
 
+/// Without what is in its buffers, and who it is.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { peer, stage, paused, .. } = self;
+        f.debug_struct("Connection")
+            .field("peer", peer)
+            .field("stage", stage)
+            .field("paused", paused)
+            .field("unwritten", &self.unwritten())
+            .finish_non_exhaustive()
+    }
+}
+
 impl Connection {
     pub(super) fn new(peer: SocketAddr, since_unix: i64, due: u64) -> Self {
         Self {
             peer,
             stage: Stage::Greeting,
-            ids: vec![Id { scheme: "ip".into(), id: peer.ip().to_canonical().to_string().into() }],
+            ids: vec![ip_id(peer.ip())],
             paused: false,
             queued: false,
             due: Some(due),
@@ -212,10 +225,12 @@ impl Connection {
         self.held.front().map(|held| held.until)
     }
 
-    /// What is held never leaves.
-    pub(super) fn forget_held(&mut self) {
-        self.held.clear();
-        self.held_len = 0;
+    /// What is held for ever never leaves, nor does what is behind it. Says when the last of the rest does.
+    pub(super) fn forget_withheld(&mut self) -> u64 {
+        let kept = self.held.iter().take_while(|held| held.until != u64::MAX).count();
+        self.held.truncate(kept);
+        self.held_len = self.held.iter().map(|held| held.frame.len()).sum();
+        self.held.iter().map(|held| held.until).max().unwrap_or(0)
     }
 
     pub(super) fn written(&mut self, len: usize) {

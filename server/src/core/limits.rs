@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 /// What the server grants and what it bears. Sizes are in bytes.
+///
+/// A connection holds at most two frames and a batch of input, `output_mark` and one answer more (or `output_max`, if it is
+/// notifications that wait), and `watched_len`.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -29,7 +32,8 @@ pub struct Limits {
     pub greeting: Duration,
     /// Entries that the log of requests keeps.
     pub log: usize,
-    /// Bytes of the paths that one connection may watch; at one more it is dropped. The real server has no such bound.
+    /// Bytes that the watches of one connection may cost, about 200 each beside the path; at one more it is dropped. The real server
+    /// has no such bound.
     pub watched_len: usize,
 }
 
@@ -47,7 +51,7 @@ impl Default for Limits {
             output_max: 8 << 20,
             greeting: Duration::from_secs(10),
             log: 4_096,
-            watched_len: 64 << 20,
+            watched_len: 256 << 20,
         }
     }
 }

@@ -12,6 +12,9 @@ use crate::jute::{CreateMode, ErrorCode, EventType, Op, OpCode, RequestBody, Ust
 /// Operations of one multi that the log keeps.
 const OPS_KEPT: usize = 64;
 
+/// Bytes of all texts that the log keeps.
+const TEXT_KEPT_BYTES: usize = 4 << 20;
+
 /// Bytes of a path that the log keeps.
 const PATH_KEPT_BYTES: usize = 1_024;
 
@@ -166,19 +169,24 @@ pub struct Details {
 pub(super) struct Log {
     entries: VecDeque<Entry>,
     most: usize,
+    /// Bytes of the texts in them.
+    len_bytes: usize,
 }
 
 impl Log {
     pub(super) fn new(most: usize) -> Self {
-        Self { entries: VecDeque::new(), most }
+        Self { entries: VecDeque::new(), most, len_bytes: 0 }
     }
 
     pub(super) fn push(&mut self, entry: Entry) {
-        if self.entries.len() >= self.most {
-            self.entries.pop_front();
+        if self.most == 0 {
+            return;
         }
-        if self.most > 0 {
-            self.entries.push_back(entry);
+        self.len_bytes += entry.len_bytes();
+        self.entries.push_back(entry);
+        while self.entries.len() > self.most || self.len_bytes > TEXT_KEPT_BYTES {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.len_bytes = self.len_bytes.saturating_sub(oldest.len_bytes());
         }
     }
 
@@ -188,6 +196,7 @@ impl Log {
 
     pub(super) fn clear(&mut self) {
         self.entries.clear();
+        self.len_bytes = 0;
     }
 }
 
@@ -301,6 +310,19 @@ fn ops(body: &RequestBody) -> Vec<(OpCode, String)> {
     let (RequestBody::Multi(multi) | RequestBody::MultiRead(multi)) = body else { return Vec::new() };
     let named = |op: &Op| (op.op(), kept(op_path(op).map_or("", Ustring::as_str)));
     multi.ops.iter().take(OPS_KEPT).map(|op| named(&op.op)).collect()
+}
+
+impl Entry {
+    /// Bytes of the texts in it.
+    fn len_bytes(&self) -> usize {
+        match &self.what {
+            What::Request(request) => {
+                request.path.len() + request.details.ops.iter().map(|(_, path)| path.len()).sum::<usize>()
+            }
+            What::Event { path, .. } => path.len(),
+            _ => 0,
+        }
+    }
 }
 
 impl fmt::Display for Entry {

@@ -1,6 +1,7 @@
 //! The core itself: its contract, what it holds, and how facts come in and output goes out.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use super::{Like, Rules, Tree};
 use crate::jute::{LENGTH_LEN_BYTES, split_frame};
 
 /// What a core begins with.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Config {
     /// What it imitates.
@@ -51,6 +52,20 @@ impl Default for Config {
     }
 }
 
+/// Without the seed.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rules, limits, server_id, read_only, client_port, .. } = self;
+        f.debug_struct("Config")
+            .field("rules", rules)
+            .field("limits", limits)
+            .field("server_id", server_id)
+            .field("read_only", read_only)
+            .field("client_port", client_port)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A ZooKeeper server without sockets: any number of connections, the sessions behind them, and one tree.
 ///
 /// The methods are of four kinds:
@@ -66,7 +81,6 @@ impl Default for Config {
 ///
 /// A request is executed as it comes in, in the order of the calls: its events are in the buffers of its watchers, and its answer in
 /// that of its connection, when `handle_input` returns.
-#[derive(Debug)]
 pub struct Core {
     pub(super) rules: Rules,
     pub(super) limits: Limits,
@@ -94,6 +108,20 @@ pub struct Core {
     timers: BTreeSet<(u64, ConnectionId)>,
     reap_interval: u64,
     reap_at: u64,
+}
+
+/// How much there is: znodes and buffers hold data, and credentials are among them.
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("zxid", &self.zxid)
+            .field("read_only", &self.read_only)
+            .field("connections", &self.connections_count())
+            .field("sessions", &self.sessions.len())
+            .field("watches", &self.watches.len())
+            .field("znodes", &self.tree.node_count())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where a connection stands; the generation tells it from those before it.
@@ -285,7 +313,7 @@ impl Core {
     fn may_work(&self, connection: &Connection) -> bool {
         let limits = &self.limits;
         let backlog = connection.unwritten() > limits.output_mark && !planted!("server_reads_on");
-        let behind = connection.held() >= limits.outstanding;
+        let behind = connection.held() >= limits.outstanding && !planted!("server_outstanding_unlimited");
         connection.stage != Stage::Ending && !connection.paused && !backlog && !behind
     }
 
@@ -350,11 +378,12 @@ impl Core {
     /// Closes a connection once what waits for it has left; until then nothing more is read from it.
     pub(super) fn close(&mut self, id: ConnectionId, why: Why) {
         self.detach(id, why);
-        let due = self.now.saturating_add(millis(self.limits.greeting));
+        let now = self.now;
+        let patience = millis(self.limits.greeting);
         let Some(connection) = self.connection_mut(id) else { return };
         connection.input = bytes::BytesMut::new();
-        connection.forget_held();
         connection.paused = false;
+        let due = connection.forget_withheld().max(now).saturating_add(patience);
         connection.due = Some(due);
         self.timers.insert((due, id));
         self.wake(id);

@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod machine;
 mod multi;
+mod name;
 mod node;
 mod path;
 mod prepare;

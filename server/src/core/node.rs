@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::name::Name;
 use super::txn::{Acls, Kind};
 use crate::jute::Stat;
 
@@ -26,7 +27,7 @@ pub(super) struct Node {
     pub(super) data: Option<Bytes>,
     pub(super) acl: Acls,
     pub(super) kind: Kind,
-    pub(super) children: BTreeMap<Box<str>, Index>,
+    pub(super) children: BTreeMap<Name, Index>,
 }
 
 impl Node {
@@ -114,6 +115,6 @@ impl<'a> Znode<'a> {
 
     /// The names of its children, sorted.
     pub fn children(self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.0.children.keys().map(|name| &**name)
+        self.0.children.keys().map(Name::as_str)
     }
 }

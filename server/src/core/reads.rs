@@ -59,13 +59,14 @@ impl<'a> Reads<'a> {
         Ok((znode.children().map(Ustring::from).collect(), znode.stat()))
     }
 
-    /// How many znodes are below a znode, at any depth.
+    /// How many znodes are below a znode, at any depth. The root counts as below its other name, the empty path, as in the
+    /// real server.
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn all_children_number(self, path: &str) -> Result<i32, ErrorCode> {
         self.readable(path)?;
-        Ok(wire_count(self.tree.count_below(path)))
+        Ok(wire_count(self.tree.count_below(path) + usize::from(path.is_empty())))
     }
 
     /// Access control list and Stat of a znode. Who may not set the list does not see the hashes in it.
@@ -83,7 +84,9 @@ impl<'a> Reads<'a> {
     /// Full paths of a session's ephemerals that begin with `prefix`, as text: `/a` also finds `/ab`. Blank and `/` find all.
     #[must_use]
     pub fn ephemerals(self, session: i64, prefix: &str) -> Vec<Ustring> {
-        let prefix = if matches!(prefix.trim(), "" | "/") { "" } else { prefix };
+        // Java's `trim` takes every control character for space, and no other than the plain one.
+        let is_all = matches!(prefix.trim_matches(|character| character <= ' '), "" | "/");
+        let prefix = if is_all { "" } else { prefix };
         let paths = self.tree.ephemerals(session).filter(|path| path.starts_with(prefix));
         paths.map(|path| Ustring::from(&**path)).collect()
     }

@@ -1,5 +1,7 @@
 //! What the server imitates, and the switches of the real one that change what a request comes to.
 
+use std::fmt;
+
 /// Which server to behave like, where they differ. Imitations: the version is a name here, not a promise of every detail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 #[non_exhaustive]
@@ -13,12 +15,12 @@ pub enum Like {
     /// Apache ZooKeeper 3.9.
     #[default]
     V3_9,
-    /// ClickHouse Keeper: a new session where a re-attach is refused, and results of a failed multi typed by their operation.
+    /// ClickHouse Keeper: a new session where a re-attach is refused, and failed reads of a multiRead typed by their operation.
     Keeper,
 }
 
 /// The switches that change what a request comes to.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Rules {
     /// Which server to behave like.
     pub like: Like,
@@ -35,6 +37,20 @@ pub struct Rules {
     /// Containers that never had a child are reaped when their data was not set for longer than this, in milliseconds; 0: never
     /// (`znode.container.maxNeverUsedIntervalMs`).
     pub max_never_used_millis: i64,
+}
+
+/// Without the digest of `super`.
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { like, extended_types, enforce_quota, skip_acl, super_digest, .. } = self;
+        f.debug_struct("Rules")
+            .field("like", like)
+            .field("extended_types", extended_types)
+            .field("enforce_quota", enforce_quota)
+            .field("skip_acl", skip_acl)
+            .field("super_digest", &super_digest.as_ref().map(|_| "***"))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Rules {

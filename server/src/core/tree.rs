@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::acl::Pool;
+use super::name::Name;
 use super::node::{Index, Node, Znode};
 use super::path::{self, CONFIG, QUOTA, ROOT};
 use super::rules::Like;
@@ -166,9 +167,20 @@ impl Tree {
         self.slot(index)?.as_mut()
     }
 
-    /// Replaces a znode's data and nothing of its Stat but the length.
+    /// Replaces a znode's data and nothing of its Stat but the length; no quota counts it.
     pub(super) fn replace_data(&mut self, path: &str, data: Option<Bytes>) -> Option<&mut Node> {
         let index = self.index(path)?;
+        self.replace_data_at(index, data)
+    }
+
+    /// Replaces a znode's data, and counts it.
+    pub(super) fn set_data(&mut self, path: &str, data: Option<Bytes>) -> Option<&mut Node> {
+        let index = self.index(path)?;
+        self.account_data(path, self.at(index)?.data_len(), data.as_ref().map_or(0, Bytes::len));
+        self.replace_data_at(index, data)
+    }
+
+    fn replace_data_at(&mut self, index: Index, data: Option<Bytes>) -> Option<&mut Node> {
         let node = self.slab.get_mut(usize::try_from(index).ok()?)?.as_mut()?;
         self.size_bytes = self.size_bytes.saturating_sub(node.data_len());
         node.data = data;
@@ -179,13 +191,13 @@ impl Tree {
     /// Puts a node below its parent; gives it back if there is no parent, or the name is taken.
     pub(super) fn attach(&mut self, parent: &str, name: &str, node: Node) -> Option<Node> {
         let Some(above) = self.index(parent) else { return Some(node) };
-        if self.at(above).is_none_or(|above| above.children.contains_key(name)) {
+        if self.at(above).is_none_or(|above| above.children.contains_key(name.as_bytes())) {
             return Some(node);
         }
         self.size_bytes = self.size_bytes.saturating_add(parent.len() + 1 + name.len() + node.data_len());
         let index = self.keep(node);
         if let Some(above) = self.slot(above).and_then(Option::as_mut) {
-            above.children.insert(Box::from(name), index);
+            above.children.insert(Name::from(name), index);
         }
         None
     }
@@ -193,11 +205,11 @@ impl Tree {
     /// Takes a childless node out.
     pub(super) fn detach(&mut self, parent: &str, name: &str) -> Option<Node> {
         let above = self.index(parent)?;
-        let index = *self.at(above)?.children.get(name)?;
+        let index = *self.at(above)?.children.get(name.as_bytes())?;
         if self.at(index).is_some_and(|node| !node.children.is_empty()) {
             return None;
         }
-        self.slot(above)?.as_mut()?.children.remove(name);
+        self.slot(above)?.as_mut()?.children.remove(name.as_bytes());
         let node = self.slot(index)?.take()?;
         self.free.push(index);
         self.size_bytes = self.size_bytes.saturating_sub(parent.len() + 1 + name.len() + node.data_len());
@@ -225,7 +237,7 @@ impl Tree {
             return Some(self.root);
         }
         let mut names = path.strip_prefix('/')?.split('/');
-        names.try_fold(self.root, |above, name| self.at(above)?.children.get(name).copied())
+        names.try_fold(self.root, |above, name| self.at(above)?.children.get(name.as_bytes()).copied())
     }
 
     fn at(&self, index: Index) -> Option<&Node> {
@@ -251,8 +263,11 @@ impl<'a> Iterator for Walk<'a> {
         let (index, path) = self.todo.pop()?;
         let node = self.tree.at(index)?;
         let above = if &*path == ROOT { "" } else { &*path };
-        let below =
-            node.children.iter().rev().map(|(name, &index)| (index, Arc::from(format!("{above}/{name}"))));
+        let below = node
+            .children
+            .iter()
+            .rev()
+            .map(|(name, &index)| (index, Arc::from(format!("{above}/{}", name.as_str()))));
         self.todo.extend(below);
         Some((path, Znode(node)))
     }

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use super::connection::ConnectionId;
 use crate::jute::{EventType, WatcherType};
 
+/// What a watched path costs beside its text, about.
+const PATH_COST_BYTES: usize = 192;
+
 /// What can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -88,7 +91,7 @@ impl Watches {
         Self { paths: BTreeMap::new(), held: BTreeMap::new(), apart, recursive: 0, in_data: 0, in_child: 0 }
     }
 
-    /// Adds a watch, and says how many bytes of paths the connection watches now.
+    /// Adds a watch, and says how many bytes all watches of the connection cost now, about.
     pub(super) fn add(&mut self, connection: ConnectionId, path: &str, kind: Kind) -> usize {
         let key = match self.paths.get_key_value(path) {
             Some((key, _)) => key.clone(),
@@ -116,7 +119,7 @@ impl Watches {
         self.count(before, modes);
         let held = self.held.entry(connection).or_default();
         if held.paths.insert(key) {
-            held.len_bytes += path.len();
+            held.len_bytes += path.len() + PATH_COST_BYTES;
         }
         held.len_bytes
     }
@@ -237,7 +240,7 @@ impl Watches {
     fn let_go(&mut self, connection: ConnectionId, path: &str) {
         if let Some(held) = self.held.get_mut(&connection) {
             if held.paths.remove(path) {
-                held.len_bytes = held.len_bytes.saturating_sub(path.len());
+                held.len_bytes = held.len_bytes.saturating_sub(path.len() + PATH_COST_BYTES);
             }
             if held.paths.is_empty() {
                 self.held.remove(&connection);
@@ -390,8 +393,8 @@ mod tests {
     #[test]
     fn watches_go_with_their_connection() {
         let mut watches = Watches::new(true);
-        assert_eq!(watches.add(id(1), "/a", Kind::Child), 2);
-        assert_eq!(watches.add(id(1), "/abc", Kind::Data), 6);
+        assert_eq!(watches.add(id(1), "/a", Kind::Child), 2 + PATH_COST_BYTES);
+        assert_eq!(watches.add(id(1), "/abc", Kind::Data), 6 + 2 * PATH_COST_BYTES);
         watches.add(id(2), "/a", Kind::Recursive);
         watches.forget(id(1));
         assert_eq!((watches.len(), watches.paths.len(), watches.held.len()), (1, 1, 1));

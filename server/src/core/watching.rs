@@ -78,8 +78,11 @@ impl Core {
         self.wake(id);
     }
 
+    /// A connection that is over watches nothing: one that watched too much is dropped in the midst of its list.
     pub(super) fn watch(&mut self, id: ConnectionId, path: &str, kind: Kind) {
-        // The empty path is the root to reads, but events name the root.
+        if self.connection(id).and_then(super::connection::Connection::session).is_none() {
+            return;
+        }
         let len = self.watches.add(id, path, kind);
         if len > self.limits.watched_len {
             self.drop_connection(id, Why::Backlog);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use menagerie_server::jute::*;
-use menagerie_server::{Limits, Server};
+use menagerie_server::{Limits, Matcher, Server};
 
 use crate::support::{Peer, framed};
 
@@ -49,6 +49,37 @@ async fn requests_stop_at_the_mark() {
     assert!(matches!(first.body, ReplyBody::GetData(found) if found.data == Some(data)));
 }
 
+/// The server stops reading from a connection with so many answers outstanding.
+#[tokio::test(start_paused = true)]
+async fn requests_stop_at_so_many_outstanding() {
+    let mut limits = limits();
+    limits.outstanding = 5;
+    let server = Server::builder().limits(limits).start().await.unwrap();
+    let mut peer = Peer::new(&server).await;
+    server.withhold(Matcher::any());
+    for _ in 0..20 {
+        peer.send(OpCode::PING, &()).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(server.requests().len(), 5);
+    server.release();
+    for _ in 0..20 {
+        assert!(peer.answer().await.is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn connections_have_a_limit_in_all() {
+    let mut limits = limits();
+    (limits.connections, limits.connections_per_address) = (3, 0);
+    let server = Server::builder().limits(limits).start().await.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(Peer::new(&server).await);
+    }
+    assert!(Peer::greeted(&server, &crate::support::greeting(10_000)).await.is_none());
+}
+
 /// Whoever watches and never reads is dropped, and nobody else is.
 #[tokio::test(start_paused = true)]
 async fn a_slow_watcher_is_dropped() {
@@ -71,7 +102,7 @@ async fn a_slow_watcher_is_dropped() {
 #[tokio::test(start_paused = true)]
 async fn a_watcher_of_too_many_paths_is_dropped() {
     let mut limits = limits();
-    limits.watched_len = 100;
+    limits.watched_len = 400;
     let server = Server::builder().limits(limits).start().await.unwrap();
     let mut peer = Peer::new(&server).await;
     let long = format!("/{}", "x".repeat(60));
@@ -80,6 +111,13 @@ async fn a_watcher_of_too_many_paths_is_dropped() {
     let other = format!("/{}", "y".repeat(60));
     assert!(peer.call(OpCode::EXISTS, &ExistsRequest { path: &*other, watch: true }).await.is_none());
     assert_eq!(server.watches(), []);
+
+    let mut peer = Peer::new(&server).await;
+    let paths = (0..10).map(|at| format!("/{at}{long}")).collect();
+    let set =
+        SetWatches { relative_zxid: 0, data_watches: None, exist_watches: Some(paths), child_watches: None };
+    assert!(peer.call(OpCode::SET_WATCHES, &set).await.is_none());
+    assert_eq!(server.watches(), [], "also those behind the one that was too many");
 }
 
 /// A length alone makes nobody wait for its bytes with memory in hand, and a frame over the limit is no frame.

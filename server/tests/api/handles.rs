@@ -129,6 +129,16 @@ async fn an_answer_can_be_late_and_what_is_behind_it_waits() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_goodbye_can_be_late() {
+    let (server, mut peer) = with_a().await;
+    server.delay(Matcher::op(OpCode::CLOSE_SESSION), Duration::from_secs(30));
+    let began = Instant::now();
+    assert_eq!(peer.err(OpCode::CLOSE_SESSION, &()).await, ErrorCode::OK);
+    assert_eq!(began.elapsed().as_secs(), 30);
+    assert_eq!(peer.frame().await, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_notification_can_be_withheld() {
     let (server, mut writer) = with_a().await;
     let mut watcher = Peer::new(&server).await;

@@ -11,5 +11,6 @@ mod handles;
 mod requests;
 mod sessions;
 mod support;
+mod tcp;
 mod watches;
 mod words;

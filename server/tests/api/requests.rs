@@ -111,6 +111,8 @@ async fn credentials_add_up_and_bad_ones_end_the_connection() {
         let reply = peer.call(OpCode::AUTH, &packet("digest", auth)).await.unwrap();
         assert_eq!((reply.header.err, reply.header.zxid), (ErrorCode::OK, 0));
     }
+    let shown = format!("{server:?}");
+    assert!(!shown.contains("alice") && !shown.contains("Qt7E="), "{shown}");
     let ReplyBody::WhoAmI(who) = peer.call(OpCode::WHO_AM_I, &()).await.unwrap().body else {
         panic!("nobody")
     };

@@ -29,6 +29,7 @@ fn children_are_names_and_come_with_the_stat() {
     assert_eq!(reads.all_children_number("/a"), Ok(3));
     assert_eq!(reads.all_children_number("/"), Ok(4 + 3));
     assert_eq!(reads.all_children_number("/a/c"), Ok(0));
+    assert_eq!(reads.all_children_number(""), Ok(4 + 3 + 1), "the root is below its other name");
 }
 
 #[test]
@@ -39,7 +40,7 @@ fn a_session_finds_its_ephemerals_by_text() {
         world.create(path, CreateMode::EPHEMERAL).unwrap();
     }
     let reads = world.tree.reads(world.access());
-    for all in ["", "/", "  "] {
+    for all in ["", "/", "  ", "/\u{1}"] {
         assert_eq!(reads.ephemerals(1, all), ["/a/x", "/ab"], "{all:?}");
     }
     assert_eq!(reads.ephemerals(1, "/a"), ["/a/x", "/ab"]);
