@@ -32,7 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
         sequence_wraps,
     ),
     Row::new("C10", "what a path may be", paths),
-    Row::new("C11", "reads do not look at the path's form", paths_of_reads),
+    Row::new("C11", "reads do not look at the path's form", paths_of_reads).alone(),
     Row::new("C12", "the modes of create", modes),
     Row::new("C13", "TTL modes without the TTL operation: BADARGUMENTS", ttl_modes_without_ttl),
     Row::new("C14", "what cannot be deleted", undeletable),

@@ -69,20 +69,20 @@ fn ttl_nodes(t: &Target<'_>) {
     session.create_ttl(&parent, CreateMode::PERSISTENT_WITH_TTL, 1).unwrap();
     session.create(&format!("{parent}/child"), b"").unwrap();
     let begun = Instant::now();
-    session.create_ttl(&short, CreateMode::PERSISTENT_WITH_TTL, 1_200).unwrap();
+    session.create_ttl(&short, CreateMode::PERSISTENT_WITH_TTL, 3_000).unwrap();
     session.exists(&short, true).unwrap();
-    session.create_ttl(&renewed, CreateMode::PERSISTENT_WITH_TTL, 1_200).unwrap();
-    while begun.elapsed() < Duration::from_millis(1_000) {
+    session.create_ttl(&renewed, CreateMode::PERSISTENT_WITH_TTL, 3_000).unwrap();
+    while begun.elapsed() < Duration::from_millis(1_500) {
         session.get(&renewed, false).unwrap();
         std::thread::sleep(Duration::from_millis(50));
     }
     let set = Instant::now();
     session.set(&renewed, b"again", -1).unwrap();
     wait_until_gone(&mut session, &short);
-    assert!(begun.elapsed() >= Duration::from_millis(1_200), "gone after {:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_millis(3_000), "gone after {:?}", begun.elapsed());
     session.exists(&renewed, true).unwrap();
     wait_until_gone(&mut session, &renewed);
-    assert!(set.elapsed() >= Duration::from_millis(1_200), "gone {:?} after it was set", set.elapsed());
+    assert!(set.elapsed() >= Duration::from_millis(3_000), "gone {:?} after it was set", set.elapsed());
     assert_eq!(session.children(t.base(), false).unwrap(), ["long", "minute", "parent"]);
     session.exists(&parent, true).unwrap();
     session.delete(&format!("{parent}/child"), -1).unwrap();

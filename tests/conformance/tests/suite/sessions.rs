@@ -270,7 +270,7 @@ fn silence(t: &Target<'_>, watcher: &mut Session, name: &str, kept: Duration) ->
     let begun = Instant::now();
     while begun.elapsed() < kept {
         session.ping();
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(100));
     }
     let sent = Instant::now();
     session.ping();
