@@ -181,6 +181,11 @@ impl Connection {
 
     pub(super) fn reply(&mut self, header: ReplyHeader, body: &impl Encode, hold: Hold) {
         let body = (header.err == ErrorCode::OK).then_some(body);
+        let before = if planted!("server_reply_first") {
+            std::mem::replace(&mut self.ready, Writer::with_spill(SPILL_LEN_BYTES)).into_bytes()
+        } else {
+            Bytes::new()
+        };
         self.frame(hold, |out| {
             let frame = out.frame();
             header.encode(out);
@@ -189,6 +194,7 @@ impl Connection {
             }
             out.close(frame);
         });
+        self.ready.raw(&before);
     }
 
     /// A frame that is encoded already, length and all.

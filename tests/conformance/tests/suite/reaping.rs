@@ -66,7 +66,7 @@ fn ttl_nodes(t: &Target<'_>) {
         session.create_ttl(&t.path(name), CreateMode::PERSISTENT_WITH_TTL, ttl).unwrap();
     }
     let [short, renewed, parent] = ["short", "renewed", "parent"].map(|name| t.path(name));
-    session.create_ttl(&parent, CreateMode::PERSISTENT_WITH_TTL, 1).unwrap();
+    session.create_ttl(&parent, CreateMode::PERSISTENT_WITH_TTL, 500).unwrap();
     session.create(&format!("{parent}/child"), b"").unwrap();
     let begun = Instant::now();
     session.create_ttl(&short, CreateMode::PERSISTENT_WITH_TTL, 3_000).unwrap();

@@ -259,7 +259,7 @@ fn reaping(t: &Target<'_>) {
             s.create(&format!("{path}/child"), b"").unwrap();
         }),
         ("ttl", |s, path| {
-            s.create_ttl(path, CreateMode::PERSISTENT_WITH_TTL, 200).unwrap();
+            s.create_ttl(path, CreateMode::PERSISTENT_WITH_TTL, 1_000).unwrap();
             s.create(&format!("{path}/child"), b"").unwrap();
         }),
     ];
