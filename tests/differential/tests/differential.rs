@@ -1,7 +1,10 @@
 //! The embedded server against Apache ZooKeeper, and the fuzzer against itself: it must be silent where nothing differs, and
 //! speak where something does.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, also in its helpers")]
+
 use menagerie_differential::{
+    census::Census,
     fuzz::{Finding, Plan, Verdict, run},
     servers::{Servers, Subject},
 };
@@ -16,13 +19,18 @@ fn verdict(version: Version, subject: Subject, operations: usize) -> Verdict {
 }
 
 /// They agree, and all that can occur did occur.
-fn assert_agreement(version: Version, subject: Subject, operations: usize) {
+fn assert_agreement(version: Version, subject: Subject) {
+    let census = agreed(version, subject, OPERATIONS);
+    assert_eq!(census.missing(), Vec::<String>::new());
+    println!("{subject:?} against {}: differences 0 in {census}", version.number());
+}
+
+fn agreed(version: Version, subject: Subject, operations: usize) -> Census {
     match verdict(version, subject, operations) {
         Verdict::Differs(finding) => panic!("{finding}"),
         Verdict::Agreed(census) => {
-            println!("{subject:?} against {}: differences 0 in {census}", version.number());
-            assert_eq!(census.missing(), Vec::<String>::new());
             assert!(census.operations >= operations);
+            census
         }
     }
 }
@@ -36,17 +44,19 @@ fn finding(version: Version, subject: Subject) -> Finding {
 
 #[test]
 fn the_embedded_server_and_3_9_agree() {
-    assert_agreement(Version::V3_9, Subject::Embedded, OPERATIONS);
+    assert_agreement(Version::V3_9, Subject::Embedded);
 }
 
 #[test]
 fn the_embedded_server_and_3_8_agree() {
-    assert_agreement(Version::V3_8, Subject::Embedded, OPERATIONS);
+    assert_agreement(Version::V3_8, Subject::Embedded);
 }
 
 #[test]
 fn two_of_the_same_release_agree() {
-    assert_agreement(Version::V3_9, Subject::Real(Version::V3_9), 3_000);
+    // Too few for all that can occur.
+    let census = agreed(Version::V3_9, Subject::Real(Version::V3_9), 3_000);
+    assert!(census.succeeded * 100 >= census.operations * 60, "{census}");
 }
 
 #[test]
