@@ -46,6 +46,8 @@ pub(crate) struct Done<'a> {
 pub(crate) struct Turn {
     pub(crate) output: Option<Writer>,
     pub(crate) wants_input: bool,
+    /// There are requests to be executed once others had their turn.
+    pub(crate) has_work: bool,
     pub(crate) is_over: bool,
 }
 
@@ -78,11 +80,11 @@ impl Hub {
             if done.written > 0 {
                 core.handle_written(id, done.written, now);
             }
-            if !done.input.is_empty() {
+            if !done.input.is_empty() || core.has_work(id) {
                 core.handle_input(id, done.input, now);
             }
             let transmit = if done.is_blocked { Transmit::Wait } else { core.poll_transmit(id) };
-            let wants_input = core.wants_input(id);
+            let (wants_input, has_work) = (core.wants_input(id), core.has_work(id));
             let (output, is_over) = match transmit {
                 Transmit::Wait => (None, false),
                 Transmit::Write(output) => (Some(output), false),
@@ -91,7 +93,7 @@ impl Hub {
             if is_over {
                 state.wakers.remove(&id);
             }
-            Turn { output, wants_input, is_over }
+            Turn { output, wants_input, has_work, is_over }
         })
     }
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use crate::core::ConnectionId;
 use crate::hub::{Done, Hub, Turn};
@@ -49,9 +49,23 @@ pub(crate) async fn drive<S: AsyncRead + AsyncWrite + Unpin>(hub: Arc<Hub>, id: 
     let mut stream = link.stream;
     let _ = tokio::time::timeout(LINGER, async {
         stream.shutdown().await?;
-        tokio::io::copy(&mut (&mut stream).take(u64::MAX), &mut tokio::io::sink()).await
+        poll_fn(|cx| poll_end(&mut stream, cx)).await
     })
     .await;
+}
+
+/// Reads and forgets, until there is nothing to come.
+fn poll_end<S: AsyncRead + Unpin>(stream: &mut S, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        scratch.resize(BATCH_LEN_BYTES, 0);
+        loop {
+            let mut buffer = ReadBuf::new(scratch);
+            ready!(Pin::new(&mut *stream).poll_read(cx, &mut buffer))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    })
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
@@ -67,6 +81,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             }
             if let Some(output) = turn.output {
                 self.output = output;
+            }
+            if turn.has_work {
+                self.poll_write(cx)?;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
     }
@@ -102,6 +121,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             let is_blocked = self.output.has_remaining();
             let turn = self.hub.turn(self.id, cx.waker(), &Done { written, input, is_blocked });
             let goes_on = turn.is_over
+                || turn.has_work
                 || turn.output.is_some()
                 || !input.is_empty()
                 || turn.wants_input && !self.wants_input;

@@ -48,6 +48,9 @@ fn fed(core: &mut Core, id: ConnectionId, input: &[u8], now: Instant) {
             return;
         }
         core.handle_input(id, batch, now);
+        while core.has_work(id) {
+            core.handle_input(id, &[], now);
+        }
     }
 }
 

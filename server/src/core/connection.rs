@@ -106,6 +106,8 @@ pub(super) struct Connection {
     pub(super) ids: Vec<Id>,
     /// A test holds it: nothing is read and nothing written.
     pub(super) paused: bool,
+    /// Requests of it wait for its next turn.
+    pub(super) is_behind: bool,
     /// In the line of those that the driver is to look at.
     pub(super) queued: bool,
     /// When it is closed if it has no session, or has not taken its last bytes.
@@ -139,6 +141,7 @@ impl Connection {
             stage: Stage::Greeting,
             ids: vec![ip_id(peer.ip())],
             paused: false,
+            is_behind: false,
             queued: false,
             due: Some(due),
             tally: Tally {

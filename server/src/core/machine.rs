@@ -15,6 +15,12 @@ use super::words::Allowed;
 use super::{Like, Rules, Tree};
 use crate::jute::{LENGTH_LEN_BYTES, split_frame};
 
+/// No timer is further away.
+const A_YEAR_MILLIS: u64 = 365 * 24 * 3_600_000;
+
+/// Requests of one connection that are executed at once. More would make the others wait: the core is used by one at a time.
+const TURN: usize = 256;
+
 /// What a core begins with.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -80,7 +86,8 @@ impl fmt::Debug for Config {
 ///   [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout). A call too early or too often does no harm.
 ///
 /// A request is executed as it comes in, in the order of the calls: its events are in the buffers of its watchers, and its answer in
-/// that of its connection, when `handle_input` returns.
+/// that of its connection, when `handle_input` returns. Of one connection 256 requests are executed at once; while it
+/// [`has_work`](Self::has_work) left, call `handle_input` without bytes.
 pub struct Core {
     pub(super) rules: Rules,
     pub(super) limits: Limits,
@@ -191,7 +198,7 @@ impl Core {
         id
     }
 
-    /// Bytes came in. At most a batch at a time: everything whole in them is executed before this returns.
+    /// Bytes came in, or the connection [`has_work`](Self::has_work) left.
     pub fn handle_input(&mut self, id: ConnectionId, input: &[u8], now: Instant) {
         self.set_now(now);
         if let Some(connection) = self.connection_mut(id) {
@@ -272,13 +279,21 @@ impl Core {
         let sessions = self.sessions.next_due().filter(|_| self.time_runs());
         let connections = self.timers.first().map(|(due, _)| *due);
         let due = [sessions, connections].into_iter().flatten().fold(self.reap_at, u64::min);
-        self.started + Duration::from_millis(due)
+        // Far enough, and no limit of anyone's clock.
+        let wait = due.saturating_sub(self.now).min(A_YEAR_MILLIS);
+        self.started + Duration::from_millis(self.now) + Duration::from_millis(wait)
     }
 
     /// Whether to read from a connection: not while it has more to take than it takes.
     #[must_use]
     pub fn wants_input(&self, id: ConnectionId) -> bool {
-        self.connection(id).is_some_and(|connection| self.may_work(connection))
+        self.connection(id).is_some_and(|connection| self.may_work(connection) && !connection.is_behind)
+    }
+
+    /// Whether requests of a connection that are here already wait for the next turn.
+    #[must_use]
+    pub fn has_work(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_some_and(|connection| self.may_work(connection) && connection.is_behind)
     }
 
     /// How many connections there are.
@@ -317,10 +332,18 @@ impl Core {
         connection.stage != Stage::Ending && !connection.paused && !backlog && !behind
     }
 
-    /// Handles whole frames until there are none, or the connection has enough to take.
+    /// Handles whole frames until there are none, the connection has enough to take, or its turn is over.
     pub(super) fn work(&mut self, id: ConnectionId) {
         let mut touched = false;
+        let mut left = if planted!("server_turns_unbounded") { usize::MAX } else { TURN };
+        self.set_behind(id, false);
         while let Some(connection) = self.connection(id).filter(|connection| self.may_work(connection)) {
+            if left == 0 {
+                self.set_behind(id, true);
+                self.wake(id);
+                return;
+            }
+            left -= 1;
             if connection.stage == Stage::Greeting && connection.input.len() >= LENGTH_LEN_BYTES {
                 if let Some(word) = connection.input.get(..LENGTH_LEN_BYTES).and_then(super::words::known) {
                     self.answer_word(id, word);
@@ -343,6 +366,12 @@ impl Core {
         }
         if let Some(connection) = self.connection_mut(id).filter(|connection| connection.input.is_empty()) {
             connection.input = bytes::BytesMut::new();
+        }
+    }
+
+    fn set_behind(&mut self, id: ConnectionId, is_behind: bool) {
+        if let Some(connection) = self.connection_mut(id) {
+            connection.is_behind = is_behind;
         }
     }
 

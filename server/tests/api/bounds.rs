@@ -68,6 +68,37 @@ async fn requests_stop_at_so_many_outstanding() {
     }
 }
 
+/// A pipeline is executed in turns, between which others have theirs.
+#[tokio::test(start_paused = true)]
+async fn whoever_asks_much_makes_nobody_wait() {
+    let server = Server::start().await.unwrap();
+    let mut flood = Peer::new(&server).await;
+    let mut other = Peer::new(&server).await;
+    server.clear_log();
+    let ping = framed(&RequestHeader { xid: Xid::PING, op: OpCode::PING });
+    flood.raw(&ping.repeat(2_000)).await;
+    other.send(OpCode::EXISTS, &ExistsRequest { path: "/", watch: false }).await;
+    other.answer().await.unwrap();
+    let before = server.requests().iter().take_while(|request| request.op == OpCode::PING).count();
+    assert!(before < 1_000, "{before} of another came before it");
+    for _ in 0..2_000 {
+        flood.frame().await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_duration_is_too_long() {
+    let mut limits = limits();
+    (limits.tick, limits.greeting) = (Duration::MAX, Duration::MAX);
+    let server = Server::builder().limits(limits).reap_interval(Duration::MAX).start().await.unwrap();
+    let mut peer = Peer::new(&server).await;
+    server.delay(Matcher::any(), Duration::from_millis(u64::MAX - 1));
+    peer.send(OpCode::PING, &()).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    server.release();
+    assert!(peer.answer().await.is_some());
+}
+
 #[tokio::test(start_paused = true)]
 async fn connections_have_a_limit_in_all() {
     let mut limits = limits();

@@ -9,6 +9,7 @@
 mod bounds;
 mod handles;
 mod requests;
+mod script;
 mod sessions;
 mod support;
 mod tcp;

@@ -210,3 +210,12 @@ impl Encode for Bare {
         out.raw(self.0);
     }
 }
+
+/// A body of any bytes.
+pub(crate) struct Loose<'a>(pub(crate) &'a [u8]);
+
+impl Encode for Loose<'_> {
+    fn encode(&self, out: &mut Writer) {
+        out.raw(self.0);
+    }
+}
