@@ -67,7 +67,11 @@ fn srvr_and_stat(t: &Target<'_>) {
     let _reader = t.session();
     assert_eq!(t.word("srst"), "Server stats reset.\n");
     let zxid = (0..20).map(|_| s.ping().header.zxid).last().unwrap();
-    let srvr = t.word("srvr");
+    // Apache counts a request only once it is on its way, so that one more may be done than begun for a moment.
+    let srvr = t.eventually("moment of rest", Duration::from_secs(10), || {
+        let told = t.word("srvr");
+        (number(&told, "Outstanding: ") == 0).then_some(told)
+    });
     let keys = ["Zookeeper version: ", "Latency min/avg/max: ", "Received: ", "Sent: ", "Connections: "];
     let keys = keys.into_iter().chain(["Outstanding: ", "Zxid: ", "Mode: ", "Node count: "]);
     let lines: Vec<_> = srvr.lines().collect();
@@ -81,7 +85,6 @@ fn srvr_and_stat(t: &Target<'_>) {
     assert!(latency.len() == 3 && latency[0] <= latency[1] && latency[1] <= latency[2], "{srvr}");
     assert!(number(&srvr, "Received: ") >= 20 && number(&srvr, "Sent: ") >= 20, "{srvr}");
     assert_eq!(number(&srvr, "Connections: "), 3, "two sessions and the one who asks");
-    assert_eq!(number(&srvr, "Outstanding: "), 0);
     assert_eq!(value(&srvr, "Zxid: "), format!("0x{zxid:x}"));
     assert_eq!(value(&srvr, "Mode: "), "standalone");
     assert_eq!(number(&srvr, "Node count: "), znodes(&mut s));
@@ -125,7 +128,10 @@ fn mntr(t: &Target<'_>) {
     Watch::Child.set(&mut s, t.base());
     s.set(&t.path("node"), b"123456789", -1).unwrap();
     Watch::Exists.set(&mut s, &t.path("node"));
-    let told = values();
+    let told = t.eventually("moment of rest", Duration::from_secs(10), || {
+        let told = values();
+        (told["zk_outstanding_requests"] == "0").then_some(told)
+    });
     let number = |of: &BTreeMap<String, String>, key: &str| {
         let value = of.get(key).unwrap_or_else(|| panic!("no {key} in {of:?}"));
         value.parse::<f64>().unwrap_or_else(|why| panic!("{key} is {value}: {why}"))
@@ -138,7 +144,6 @@ fn mntr(t: &Target<'_>) {
         ("zk_watch_count", 2),
         ("zk_ephemerals_count", 2),
         ("zk_num_alive_connections", 2),
-        ("zk_outstanding_requests", 0),
         ("zk_global_sessions", 1),
         ("zk_local_sessions", 0),
     ];
