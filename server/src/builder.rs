@@ -118,7 +118,10 @@ impl Builder {
     /// Starts the server on the current tokio runtime. It listens when this returns.
     ///
     /// # Errors
-    /// Those of listening.
+    /// Those of listening, and that there is no runtime.
+    ///
+    /// # Panics
+    /// On a runtime without I/O or time (`enable_all` turns both on).
     pub async fn start(self) -> io::Result<Server> {
         let Self { listen, seed, config } = self;
         let seed = seed.unwrap_or_else(chance);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use crate::builder::Builder;
-use crate::core::{Config, Core};
+use crate::core::{Config, ConnectionId, Core};
 use crate::hub::Hub;
 use crate::link;
 
@@ -84,10 +85,13 @@ pub struct Connector {
 }
 
 impl Server {
-    /// A server as Apache ZooKeeper 3.9 on a free port of 127.0.0.1.
+    /// A server as Apache ZooKeeper 3.9 on a free port of 127.0.0.1. It runs on the current tokio runtime, and for as long as that.
     ///
     /// # Errors
-    /// Those of listening.
+    /// Those of listening, and that there is no runtime.
+    ///
+    /// # Panics
+    /// On a runtime without I/O or time (`enable_all` turns both on).
     pub async fn start() -> io::Result<Self> {
         Self::builder().start().await
     }
@@ -102,6 +106,7 @@ impl Server {
         mut config: Config,
         unix_millis: i64,
     ) -> io::Result<Self> {
+        runtime()?;
         let listener = bind(listen)?.listen(BACKLOG)?;
         let address = listener.local_addr()?;
         config.client_port = address.port();
@@ -138,18 +143,19 @@ impl Server {
     }
 
     /// Stops it: connections are closed and new ones refused, until [`restart`](Self::restart). Data and sessions stay, and the
-    /// sessions' time stands still. The port stays taken.
+    /// sessions' time stands still. The port stays taken. If it is dropped before it is done, call it again.
     ///
     /// # Errors
-    /// Those of keeping the port.
+    /// Those of keeping the port: somebody else took it in the moment between. It is stopped all the same.
     pub async fn stop(&self) -> io::Result<()> {
         let mut listening = self.listening.lock().await;
         if let Listening::Up(acceptor) = &mut *listening {
             acceptor.abort();
             let _ = acceptor.await;
+            *listening = Listening::Down(None);
             self.hub.set_up(false);
             self.hub.with(|core, now| core.stop(now));
-            *listening = Listening::Down(Some(bind(self.address)?));
+            *listening = Listening::Down(Some(keep(self.address)?));
         }
         Ok(())
     }
@@ -157,12 +163,14 @@ impl Server {
     /// Starts it again on the same port, with all data and sessions; every session has its whole timeout from here on.
     ///
     /// # Errors
-    /// Those of listening.
+    /// Those of listening, and that there is no runtime; it stays stopped then.
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await?;
+        runtime()?;
         let mut listening = self.listening.lock().await;
         if let Listening::Down(socket) = &mut *listening {
             let socket = socket.take().map_or_else(|| bind(self.address), Ok)?;
+            socket.set_reuseaddr(true)?;
             let listener = socket.listen(BACKLOG)?;
             self.hub.with(|core, now| core.restart(now));
             self.hub.set_up(true);
@@ -191,21 +199,50 @@ impl Drop for Server {
 }
 
 impl Connector {
-    /// A new connection.
+    /// A new connection, served by a task of the current tokio runtime. It is closed when that ends.
     ///
     /// # Errors
-    /// `ConnectionRefused` while the server is stopped, and when it is gone.
+    /// `ConnectionRefused` while the server is stopped, and when it is gone; and that there is no runtime.
     pub fn connect(&self) -> impl Future<Output = io::Result<DuplexStream>> + Send + use<> {
         let Self { hub, ports } = self.clone();
         async move {
+            runtime()?;
             let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
             let hub = hub.upgrade().ok_or_else(refused)?;
             let port = ports.fetch_add(1, Ordering::Relaxed);
             let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
             let id = hub.open(peer).ok_or_else(refused)?;
             let (ours, theirs) = tokio::io::duplex(STREAM_LEN_BYTES);
-            tokio::spawn(link::drive(hub, id, ours));
+            attend(hub, id, ours);
             Ok(theirs)
+        }
+    }
+}
+
+/// The current runtime. Without one tokio panics.
+fn runtime() -> io::Result<Handle> {
+    Handle::try_current().map_err(io::Error::other)
+}
+
+/// Starts the task of a connection.
+fn attend<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(hub: Arc<Hub>, id: ConnectionId, stream: S) {
+    let attended = Attended { hub: hub.clone(), id };
+    tokio::spawn(async move {
+        link::drive(hub, id, stream).await;
+        drop(attended);
+    });
+}
+
+/// A connection that a task looks after. A runtime that ends drops the task, and nobody would tell the core.
+struct Attended {
+    hub: Arc<Hub>,
+    id: ConnectionId,
+}
+
+impl Drop for Attended {
+    fn drop(&mut self) {
+        if !planted!("server_orphans_stay") {
+            self.hub.closed(self.id);
         }
     }
 }
@@ -218,6 +255,13 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Takes a port and does not listen on it. Nobody else can, however willing to share.
+fn keep(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = bind(address)?;
+    socket.set_reuseaddr(planted!("server_port_shared"))?;
+    Ok(socket)
+}
+
 async fn accept(hub: Arc<Hub>, listener: TcpListener) {
     loop {
         let Ok((stream, peer)) = listener.accept().await else {
@@ -226,7 +270,7 @@ async fn accept(hub: Arc<Hub>, listener: TcpListener) {
         };
         let _ = stream.set_nodelay(true);
         if let Some(id) = hub.open(peer) {
-            tokio::spawn(link::drive(hub.clone(), id, stream));
+            attend(hub.clone(), id, stream);
         }
     }
 }

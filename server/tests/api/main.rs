@@ -8,6 +8,7 @@
 
 mod bounds;
 mod handles;
+mod lives;
 mod requests;
 mod script;
 mod sessions;
