@@ -149,7 +149,9 @@ pub(super) struct Faults(Vec<(Matcher, Fault)>);
 
 impl Faults {
     pub(super) fn plan(&mut self, matcher: Matcher, fault: Fault) {
-        self.0.push((matcher, fault));
+        if matcher.times > 0 {
+            self.0.push((matcher, fault));
+        }
     }
 
     pub(super) fn clear(&mut self) {
@@ -209,6 +211,8 @@ mod tests {
         assert_eq!(take(&mut faults, SET, "/a"), Some(Fault::CutAfter));
         assert_eq!(take(&mut faults, SET, "/a"), None);
         assert!(faults.is_empty());
+        faults.plan(Matcher::op(SET).times(0), Fault::CutAfter);
+        assert!(faults.is_empty(), "none of them");
     }
 
     #[test]
