@@ -6,6 +6,7 @@ use super::Like;
 use super::connection::{ConnectionId, Stage};
 use super::log::{Refusal, What, Why};
 use super::machine::Core;
+use super::sessions::Password;
 use super::txn::Change;
 use crate::jute::{ConnectRequest, ConnectResponse, Encode, OpCode, Reader};
 
@@ -67,16 +68,7 @@ impl Core {
             self.commit(session, Change::OpenSession { timeout_millis });
         }
         self.attach(id, session);
-        self.greet(
-            id,
-            &ConnectResponse {
-                protocol_version: 0,
-                time_out: timeout_millis,
-                session_id: session,
-                passwd: Some(Bytes::copy_from_slice(&password.0)),
-                read_only: asked.map(|_| self.read_only),
-            },
-        );
+        self.welcome(id, session, password, timeout_millis, asked);
         self.note(Some(id), session, What::Opened { timeout_millis });
     }
 
@@ -90,16 +82,7 @@ impl Core {
         }
         self.sessions.touch(session, self.now);
         self.attach(id, session);
-        self.greet(
-            id,
-            &ConnectResponse {
-                protocol_version: 0,
-                time_out: timeout_millis,
-                session_id: session,
-                passwd: Some(Bytes::copy_from_slice(&password.0)),
-                read_only: asked.map(|_| self.read_only),
-            },
-        );
+        self.welcome(id, session, password, timeout_millis, asked);
         self.note(Some(id), session, What::Attached);
     }
 
@@ -112,6 +95,20 @@ impl Core {
             connection.due = None;
             connection.tally.last_op = OpCode::CREATE_SESSION;
         }
+    }
+
+    /// The session is the client's. Who did not ask whether the server is read-only is not told.
+    fn welcome(
+        &mut self,
+        id: ConnectionId,
+        session_id: i64,
+        password: Password,
+        time_out: i32,
+        asked: Option<bool>,
+    ) {
+        let passwd = Some(Bytes::copy_from_slice(&password.0));
+        let read_only = asked.map(|_| self.read_only);
+        self.greet(id, &ConnectResponse { protocol_version: 0, time_out, session_id, passwd, read_only });
     }
 
     fn greet(&mut self, id: ConnectionId, response: &ConnectResponse) {
