@@ -91,7 +91,8 @@ impl Server {
         self.hub.with(|core, now| core.release(now));
     }
 
-    /// Has something go wrong.
+    /// Has something go wrong. To notifications nothing can happen but [`Fault::Delay`] and [`Fault::Withhold`]: a plan of another kind
+    /// is used up by them and does nothing.
     pub fn plan(&self, matcher: Matcher, fault: Fault) {
         self.hub.with(|core, _| core.plan(matcher, fault));
     }
@@ -196,7 +197,7 @@ impl Server {
         })
     }
 
-    /// Looks at the tree where it is; the server waits meanwhile.
+    /// Looks at the tree where it is; the server waits meanwhile. Whoever asks the server for anything else in there waits for ever.
     pub fn with_tree<R>(&self, look: impl FnOnce(&Tree) -> R) -> R {
         self.hub.with(|core, _| look(core.tree()))
     }
