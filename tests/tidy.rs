@@ -262,6 +262,9 @@ fn walk(root: &Path) -> Vec<String> {
     while let Some(directory) = todo.pop() {
         for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
             let kind = entry.file_type().unwrap();
+            if entry.file_name() == ".git" {
+                continue;
+            }
             if kind.is_dir() && entry.file_name() != "target" {
                 todo.push(entry.path());
             } else if kind.is_file() {
