@@ -152,6 +152,7 @@ impl Census {
         OPS.iter().chain(&BARE_OPS).for_each(|op| demand(op.to_string(), self.ops.get(op)));
         ERRORS.iter().for_each(|code| demand(code.to_string(), self.errors.get(code)));
         EVENTS.iter().for_each(|event| demand(event.to_string(), self.events.get(event)));
+        demand(String::from("re-attach"), Some(&self.attached));
         if self.succeeded * 100 < self.operations * SUCCEED_PERCENT {
             missing.push(format!("only {} of {} succeeded", self.succeeded, self.operations));
         }
