@@ -13,7 +13,7 @@ impl<T> Session<T> {
     pub fn handle_connection_lost(&mut self, now: Instant, conn: ConnId, loss: Loss) {
         self.run_timers_but_silence(now);
         match &self.link {
-            Link::Dialling { conn: current, .. } if *current == conn => self.address_failed(now, loss),
+            Link::Dialling { .. } => self.dial_failed(now, conn, loss),
             Link::Handshaking { conn: current, attempt, .. } if *current == conn => {
                 let server = attempt.server.clone();
                 let loss = if loss == Loss::Closed { Loss::ClosedBeforeHandshake } else { loss };
@@ -27,6 +27,7 @@ impl<T> Session<T> {
     /// Gives the connection up, whoever closed it.
     pub(super) fn lose(&mut self, now: Instant, loss: Loss) {
         self.hang_up();
+        self.end_search();
         let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) else { return };
         self.servers.connection_lost(connection.has_lived(now, self.timeout()));
         self.fail_committed(*connection, Cause::ConnectionLost(loss));
@@ -40,7 +41,7 @@ impl<T> Session<T> {
         if self.closing.is_some() {
             return self.end(End::ClosedUnconfirmed);
         }
-        if matches!(&self.life, Life::Established(established) if established.provisional) {
+        if self.is_provisional() {
             // A session begun on a read-only server is known nowhere else.
             return self.end(End::Expired);
         }
@@ -75,6 +76,7 @@ impl<T> Session<T> {
             return;
         }
         self.hang_up();
+        self.end_search();
         if let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) {
             self.fail_committed(*connection, Cause::SessionEnded(end));
         }
@@ -98,7 +100,10 @@ impl<T> Session<T> {
     /// Wants the present connection closed, or its dialling given up; the link itself is the caller's to change.
     pub(super) fn hang_up(&mut self) {
         let conn = match &self.link {
-            Link::Dialling { conn, .. } | Link::Handshaking { conn, .. } => *conn,
+            Link::Dialling { race, .. } => {
+                return self.actions.extend(race.conns().map(|conn| Action::HangUp { conn }));
+            }
+            Link::Handshaking { conn, .. } => *conn,
             Link::Up(connection) => connection.conn,
             Link::Down { .. } | Link::Resolving { .. } | Link::Off => return,
         };

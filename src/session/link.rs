@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::queue::Committed;
+use super::race::Race;
 use super::watches::List;
 use super::{Address, ConnId, DialId, Server};
 use crate::jute::{Writer, Xid};
@@ -25,14 +26,8 @@ pub(super) enum Link<T> {
     Down { retry_at: Option<Instant> },
     /// A name is being looked up.
     Resolving { dial: DialId, attempt: Attempt },
-    /// An address is being dialled.
-    Dialling {
-        conn: ConnId,
-        address: Address,
-        address_until: Instant,
-        rest: VecDeque<Address>,
-        attempt: Attempt,
-    },
+    /// Addresses are being dialled: the first that answers wins.
+    Dialling { race: Race, attempt: Attempt },
     /// ConnectRequest is out, and nothing else may follow it until it is answered: the server answers an expired session
     /// and closes, and bytes it has not read would turn that close into a reset that swallows the answer.
     Handshaking { conn: ConnId, address: Address, out: Writer, enqueued: u64, written: u64, attempt: Attempt },
