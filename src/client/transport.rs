@@ -1,15 +1,16 @@
 //! How the bytes travel: TCP by default, or whatever the user brings.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 
+use crate::limits;
 use crate::session::{Address, Loss, Server};
 
 /// A two-way stream of bytes.
@@ -42,6 +43,9 @@ pub(super) type Lookup = Pin<Box<dyn Future<Output = Result<Vec<Address>, Loss>>
 
 /// An address being dialled.
 pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Connection, Loss>> + Send>>;
+
+/// A server being asked whether it takes writes; comes out as its answer, or as nothing.
+pub(super) type Probe = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
 
 impl Transport {
     /// TCP with `TCP_NODELAY`, names looked up by the system on every attempt.
@@ -97,6 +101,28 @@ impl Transport {
             (Kind::Tcp, Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
         }
     }
+
+    pub(super) fn probe(&self, server: &Server, address: Address) -> Probe {
+        let dial = self.dial(server, address);
+        Box::pin(async move { ask_isro(dial).await.unwrap_or_default() })
+    }
+}
+
+/// Asks `isro` over a connection of its own. The server closes behind its answer.
+async fn ask_isro(dial: Dial) -> io::Result<Vec<u8>> {
+    let mut connection = dial.await.map_err(io::Error::other)?;
+    let mut word: &[u8] = b"isro";
+    while !word.is_empty() {
+        let written = poll_fn(|cx| connection.poll_write(cx, &[IoSlice::new(word)])).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        word = word.get(written..).unwrap_or_default();
+    }
+    poll_fn(|cx| connection.poll_flush(cx)).await?;
+    let mut answer = Vec::new();
+    connection.take(limits::PROBE_ANSWER_LEN_BYTES as u64).read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 /// What an I/O error means for the session.

@@ -398,7 +398,9 @@ impl<T> Session<T> {
         let listed = current.is_some_and(|server| self.servers.contains(&server));
         match &self.link {
             Link::Up(_) if !listed => self.lose(now, Loss::Removed),
-            Link::Up(_) if !moves || self.is_provisional() || self.closing.is_some() => self.servers.arrived(),
+            Link::Up(_) if !moves || self.is_provisional() || self.closing.is_some() => {
+                self.servers.arrived()
+            }
             Link::Up(_) => self.lose(now, Loss::Rebalanced),
             _ if listed && !moves => {}
             _ => {

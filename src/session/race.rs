@@ -96,8 +96,9 @@ impl<T> Session<T> {
 fn interleaved(addresses: Vec<Address>) -> VecDeque<Address> {
     let is_v6 = |address: &Address| matches!(address, Address::Ip(ip) if ip.is_ipv6());
     let first = addresses.first().is_some_and(is_v6);
-    let (mut same, mut other): (VecDeque<_>, VecDeque<_>) =
-        addresses.into_iter().partition(|address| is_v6(address) == first || planted!("session_families_apart"));
+    let (mut same, mut other): (VecDeque<_>, VecDeque<_>) = addresses
+        .into_iter()
+        .partition(|address| is_v6(address) == first || planted!("session_families_apart"));
     let mut order = VecDeque::new();
     while order.len() < limits::ADDRESSES_PER_NAME && !(same.is_empty() && other.is_empty()) {
         order.extend(same.pop_front());

@@ -64,7 +64,9 @@ impl Search {
     pub(super) fn due_at(&self) -> Option<Instant> {
         match &self.step {
             Step::Off => None,
-            Step::Pausing { until } | Step::Resolving { until, .. } | Step::Probing { until, .. } => Some(*until),
+            Step::Pausing { until } | Step::Resolving { until, .. } | Step::Probing { until, .. } => {
+                Some(*until)
+            }
             Step::Found { at, .. } => Some(*at),
         }
     }

@@ -37,11 +37,7 @@ pub(super) enum Verdict {
 }
 
 impl Servers {
-    pub(super) fn new(
-        servers: Vec<Server>,
-        first: Option<(Server, Address)>,
-        chance: &mut Chance,
-    ) -> Self {
+    pub(super) fn new(servers: Vec<Server>, first: Option<(Server, Address)>, chance: &mut Chance) -> Self {
         let mut list =
             Self { order: servers, turn: 0, tried: 0, all_behind: true, failures: 0, first, moving: None };
         chance.shuffle(&mut list.order);
@@ -121,16 +117,16 @@ impl Servers {
     ) -> bool {
         // Who is between two servers counts as a client of the one that it would try next, if it is moving, and else of
         // the one that it tried last.
-        let current = match (current, &mut self.moving) {
-            (Some(current), _) => Some(current.clone()),
-            (None, Some(moving)) => moving.next(chance),
-            (None, None) => self.at(self.turn.saturating_sub(1)),
+        let (current, is_next) = match (current, &mut self.moving) {
+            (Some(current), _) => (Some(current.clone()), false),
+            (None, Some(moving)) => (moving.next(chance), true),
+            (None, None) => (self.at(self.turn.saturating_sub(1)), false),
         };
         let list = Self { failures: self.failures, ..Self::new(servers, self.first.take(), chance) };
         let before = std::mem::replace(self, list).order;
         self.moving = Moving::decide(&before, &self.order, current.as_ref(), chance);
-        if let Some(current) = current {
-            self.has_had_its_turn(&current);
+        if current.is_some_and(|current| self.has_had_its_turn(&current)) {
+            self.turn -= usize::from(is_next);
         }
         self.moving.is_some()
     }
