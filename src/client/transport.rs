@@ -3,6 +3,7 @@
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -21,6 +22,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 /// A dial under way.
 pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
 
+/// A name being looked up by the caller's own means.
+type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
 /// How a client reaches its servers.
 #[derive(Clone, Default)]
 pub struct Transport(Kind);
@@ -29,6 +33,7 @@ pub struct Transport(Kind);
 enum Kind {
     #[default]
     Tcp,
+    TcpResolved(Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>),
     Custom(Arc<dyn Fn(String, u16) -> Dialling + Send + Sync>),
 }
 
@@ -52,6 +57,23 @@ impl Transport {
     #[must_use]
     pub fn tcp() -> Self {
         Self::default()
+    }
+
+    /// The same, with names looked up by calling `resolve` with a host and a port: for a name service of one's own. It is
+    /// called on every attempt, and covered by the session's own deadlines. Several addresses are dialled in this order, the
+    /// families by turns, each a quarter of a second after the last; the first that answers wins.
+    ///
+    /// ```
+    /// use menagerie::client::Transport;
+    ///
+    /// let zookeepers = Transport::tcp_resolved(|_host, port| async move { Ok(vec![([10, 0, 0, 1], port).into()]) });
+    /// ```
+    pub fn tcp_resolved<F, R>(resolve: F) -> Self
+    where
+        F: Fn(String, u16) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        Self(Kind::TcpResolved(Arc::new(move |host, port| Box::pin(resolve(host, port)))))
     }
 
     /// Dials by calling `dial` with a host and a port. The session's own deadlines cover it; it is dropped when they pass.
@@ -83,6 +105,13 @@ impl Transport {
                     Ok(found.map(Address::Ip).collect())
                 })
             }
+            Kind::TcpResolved(resolve) => {
+                let resolving = resolve(server.host.clone(), server.port);
+                Box::pin(async move {
+                    let found = resolving.await.map_err(|_| Loss::NotFound)?;
+                    Ok(found.into_iter().map(Address::Ip).collect())
+                })
+            }
             Kind::Custom(_) => Box::pin(async { Ok(vec![Address::Name]) }),
         }
     }
@@ -93,12 +122,12 @@ impl Transport {
                 let dialling = dial(server.host.clone(), server.port);
                 Box::pin(async move { dialling.await.map(Connection::Custom).map_err(|error| loss(&error)) })
             }
-            (Kind::Tcp, Address::Ip(address)) => Box::pin(async move {
+            (Kind::Tcp | Kind::TcpResolved(_), Address::Ip(address)) => Box::pin(async move {
                 let stream = TcpStream::connect(address).await.map_err(|error| loss(&error))?;
                 stream.set_nodelay(true).map_err(|error| loss(&error))?;
                 Ok(Connection::Tcp(stream))
             }),
-            (Kind::Tcp, Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
+            (Kind::Tcp | Kind::TcpResolved(_), Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
         }
     }
 
@@ -157,7 +186,7 @@ impl Connection {
     }
 
     /// The near end, where the transport has one.
-    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Custom(_) => None,
@@ -185,6 +214,7 @@ impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Kind::Tcp => "Transport::tcp()",
+            Kind::TcpResolved(_) => "Transport::tcp_resolved(..)",
             Kind::Custom(_) => "Transport::custom(..)",
         })
     }

@@ -18,7 +18,8 @@ pub struct Config {
     pub first: Option<(Server, Address)>,
     /// Session timeout to ask for. The same is asked at every connect, whatever was negotiated before.
     pub timeout: Duration,
-    /// Whether a read-only server will do.
+    /// Whether a read-only server will do. A session on one searches for a read-write one, and moves; if it was begun there,
+    /// no other server knows it, and it ends for the next to begin at [`Session::heading`](super::Session::heading).
     pub read_only: bool,
     /// A session to attach to, instead of beginning one.
     pub credentials: Option<Credentials>,

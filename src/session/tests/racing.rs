@@ -116,7 +116,7 @@ fn the_race_ends_with_the_attempt() {
 
 #[test]
 fn a_short_attempt_still_dials_every_address() {
-    for count in 1..=limits::ADDRESSES_PER_NAME as u16 {
+    for count in 1..=u16::try_from(limits::ADDRESSES_PER_NAME).unwrap() {
         let mut rig = Rig::connected();
         rig.cut();
         while rig.lookups.is_empty() {

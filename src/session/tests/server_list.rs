@@ -23,7 +23,7 @@ fn chi_square(counts: &[u32]) -> f64 {
     counts.iter().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum()
 }
 
-fn count<'a>(hosts: impl Iterator<Item = String>, names: &[&'a str]) -> Vec<u32> {
+fn count(hosts: impl Iterator<Item = String>, names: &[&str]) -> Vec<u32> {
     let mut counts = vec![0; names.len()];
     for host in hosts {
         counts[names.iter().position(|name| *name == host).unwrap()] += 1;
