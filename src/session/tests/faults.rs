@@ -312,3 +312,42 @@ fn close_waits_for_nobody_where_there_is_no_connection() {
     }
     assert_eq!((dialling.hung_up.len(), mid_handshake.hung_up.len()), (1, 1));
 }
+
+/// All sessions of an ensemble lose their connections at one moment, find nobody for a while, and then come back.
+#[test]
+fn a_storm_of_reconnects_is_spread_and_costs_no_session() {
+    const SESSIONS: u64 = 5_000;
+    let (timeout, outage) = (Duration::from_secs(30), Duration::from_secs(15));
+    let (mut dials, mut back) = (0, [0_u32; 30]);
+    for seed in 0..SESSIONS {
+        let mut rig = Rig::new(Config { seed, timeout, ..config() });
+        rig.accept();
+        rig.grant(30_000, SESSION_ID);
+        rig.cut();
+        let cut = rig.now;
+        while rig.session.state() != State::Connected {
+            if rig.lookups.is_empty() {
+                rig.now = rig.session.poll_timeout().unwrap();
+                rig.session.handle_timeout(rig.now);
+                rig.drain();
+            } else if rig.now < cut + outage {
+                let conn = rig.resolve();
+                dials += 1;
+                rig.session.handle_dial_failed(rig.now, conn, Loss::Refused);
+                rig.dials.clear();
+                rig.drain();
+            } else {
+                assert_eq!(rig.accept().session_id, SESSION_ID);
+                rig.grant(30_000, SESSION_ID);
+            }
+        }
+        assert!(rig.now < cut + timeout, "too late for its session");
+        back[usize::try_from((rig.now - cut).as_secs()).unwrap()] += 1;
+    }
+    let busiest = *back.iter().max().unwrap();
+    // Of three servers; a real one managed 731 re-attaches a second.
+    assert!(busiest <= 3 * 500, "{busiest} in one second: {back:?}");
+    let mean = f64::from(dials) / outage.as_secs_f64() / SESSIONS as f64;
+    println!("{busiest} re-attaches in the busiest second, {mean:.2} dials a second and client: {back:?}");
+    assert!(mean <= 2.0, "{mean} dials a second and client");
+}
