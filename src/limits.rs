@@ -69,6 +69,10 @@ pub const PROBE_ANSWER_LEN_BYTES: usize = 4;
 /// server search at once, and find the same.
 pub const MOVE_SPREAD: Duration = Duration::from_secs(1);
 
+/// How long a connection that is given up for a better one waits for what is under way: most answers come sooner, and a
+/// server that is slow for longer is no reason to stay.
+pub const LEAVE_WAIT: Duration = Duration::from_secs(2);
+
 /// First backoff after a whole pass over the servers has failed; doubles with every further pass.
 pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 

@@ -36,6 +36,7 @@
 //! | next address of a name | 250 ms after the last, while that goes on; sooner if the attempt has less time for each | what a black-holed family of addresses costs |
 //! | probe for a read-write server, while on a read-only one | at random within 100 ms, doubling up to 60 s; each has 1 s | the Java client's pauses, with jitter |
 //! | move to the one found | at random within 1 s | all clients of the member find it at once |
+//! | leaving a server by choice | with its last answer, after 2 s at most | a move fails nothing that a server answers in time |
 //! | lease renewal | every T/3 while one is held | two proofs lie a third of T apart |
 //! | *Lost* | 4/3 T without contact | T, and the share of it that the server's clock may be behind |
 //!

@@ -157,7 +157,8 @@
 //! |---|---|---|
 //! | is known to | the ensemble | this member alone: it is *provisional* |
 //! | at the move | the same session goes on there, as after any lost connection | it ends as `Expired`, and a new one begins there (with [`OnExpiry::Stop`](crate::client::OnExpiry::Stop): the client ends) |
-//! | requests under way | *unknown*; reads that are awaited are repeated | *unknown*, or `SessionEnded`; none crosses into the new session |
+//! | requests under way | are answered first, for up to 2 s; then *unknown* | the same |
+//! | requests submitted meanwhile | wait, and go out there | `SessionEnded`, *not sent*: none crosses into the new session |
 //! | one-shot watches | set again; they fire if there was a change | `SessionEnded` |
 //! | lasting watches | set again, then a gap | set again under the new session, then a gap |
 //! | pinned handles | go on | fail for ever |
@@ -181,9 +182,10 @@
 //! | grew | move to a new one with a chance of 1 - s/t, else stay | move to a new one |
 //! | did not grow | stay | move: to one of the *o* old ones that are left with a chance of o (s - t) / (t (s - o)), else to a new one |
 //!
-//! If none of the kind drawn can be reached, the others are tried. A move is the loss of a connection and no more: the session, its ephemerals
-//! and its watches go along, and what was under way is *unknown*. The same servers again, in any order, change nothing. A
-//! provisional session stays at its server if that is still named, since it would not outlive a move.
+//! If none of the kind drawn can be reached, the others are tried. The session, its ephemerals and its watches go along. What
+//! is under way is answered first, unless that takes longer than 2 s, and what is submitted meanwhile waits: so a move by
+//! choice fails no request of a server that answers. The same servers again, in any order, change nothing. A provisional session stays
+//! at its server if that is still named, since it would not outlive a move; a session that is closing stays too.
 //!
 //! # Several addresses for one name
 //!

@@ -262,6 +262,7 @@ impl<T> Session<T> {
             since: now,
             heard: now,
             wrote: now,
+            leaving: None,
             reprieve: None,
         }));
         for index in 0..self.auth.len() {

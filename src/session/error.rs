@@ -155,6 +155,13 @@ pub enum End {
     ClosedUnconfirmed,
 }
 
+impl Loss {
+    /// Whether the connection would have gone on serving, and was left for a better one.
+    pub(super) fn is_chosen(self) -> bool {
+        matches!(self, Self::Removed | Self::Rebalanced | Self::ReadWriteFound)
+    }
+}
+
 impl Fate {
     fn describe(self) -> &'static str {
         match self {

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use super::queue::Committed;
 use super::race::Race;
 use super::watches::List;
-use super::{Address, ConnId, DialId, Server};
+use super::{Address, ConnId, DialId, Loss, Server};
 use crate::jute::{Writer, Xid};
 use crate::limits;
 
@@ -72,8 +72,17 @@ pub(super) struct Connection<T> {
     pub(super) since: Instant,
     pub(super) heard: Instant,
     pub(super) wrote: Instant,
+    /// Set when it is to be given up for a better one: nothing more is committed, and it goes with the last answer.
+    pub(super) leaving: Option<Leaving>,
     /// Set when the read deadline was found overdue because we were late: one more read before the verdict.
     pub(super) reprieve: Option<Instant>,
+}
+
+/// What a connection is given up for, and how long at most what is under way is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) loss: Loss,
+    pub(super) until: Instant,
 }
 
 /// Where the input stands between frames.

@@ -381,7 +381,8 @@ impl<T> Session<T> {
 
     /// Puts another server list in place. A connection to a server that is no longer named is dropped; so is, if the list
     /// grew, as many a connection as spreads all clients evenly again, by chance (ZOOKEEPER-1355). The session goes on
-    /// elsewhere. A session that no other server knows stays if it may. The same servers again change nothing.
+    /// elsewhere, and what is under way is answered first unless that takes longer than [`limits::LEAVE_WAIT`]. A session that
+    /// no other server knows stays if it may. The same servers again change nothing.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<Server>) {
         let current = match &self.link {
             Link::Up(connection) => Some(connection.server.clone()),
@@ -396,12 +397,14 @@ impl<T> Session<T> {
         }
         let moves = self.servers.replace(servers, current.as_ref(), &mut self.chance);
         let listed = current.is_some_and(|server| self.servers.contains(&server));
+        let settled = self.closing.is_some() || (listed && (!moves || self.is_provisional()));
         match &self.link {
-            Link::Up(_) if !listed => self.lose(now, Loss::Removed),
-            Link::Up(_) if !moves || self.is_provisional() || self.closing.is_some() => {
-                self.servers.arrived()
+            Link::Up(_) if settled => {
+                self.servers.arrived();
+                self.stay(now);
             }
-            Link::Up(_) => self.lose(now, Loss::Rebalanced),
+            Link::Up(_) if !listed => self.leave(now, Loss::Removed),
+            Link::Up(_) => self.leave(now, Loss::Rebalanced),
             _ if listed && !moves => {}
             _ => {
                 self.hang_up();
@@ -417,8 +420,11 @@ impl<T> Session<T> {
         if self.closing.is_some() || matches!(self.life, Life::Ended(_)) {
             return;
         }
-        match (&self.life, &self.link) {
-            (_, Link::Up(_)) => self.submit_close(now),
+        match (&self.life, &mut self.link) {
+            (_, Link::Up(connection)) => {
+                connection.leaving = None;
+                self.submit_close(now);
+            }
             (Life::New, _) => self.end(End::Closed),
             _ => self.end(End::ClosedUnconfirmed),
         }

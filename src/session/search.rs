@@ -134,7 +134,7 @@ impl<T> Session<T> {
             }
             Step::Found { server, address, .. } => {
                 if self.servers.prefer(server, address) {
-                    self.lose(now, Loss::ReadWriteFound);
+                    self.leave(now, Loss::ReadWriteFound);
                 } else {
                     self.pause_search(now);
                 }

@@ -24,7 +24,10 @@ impl<T> Session<T> {
             Link::Down { retry_at } => *retry_at,
             Link::Resolving { attempt, .. } | Link::Handshaking { attempt, .. } => Some(attempt.until),
             Link::Dialling { race, attempt } => Some(race.due_at(attempt.until)),
-            Link::Up(connection) => Some(connection.read_deadline(timeout).min(connection.ping_at(timeout))),
+            Link::Up(connection) => {
+                let quiet = connection.read_deadline(timeout).min(connection.ping_at(timeout));
+                Some(connection.leaving.map_or(quiet, |leaving| quiet.min(leaving.until)))
+            }
             Link::Off => None,
         };
         let renewal = if self.may_send_own() { self.leases.renew_at() } else { None };
@@ -68,6 +71,7 @@ impl<T> Session<T> {
             self.pump(now);
         }
         self.search_on(now);
+        self.is_leaving(now);
     }
 
     /// Attempts that took too long, and pauses that are over.

@@ -125,16 +125,18 @@ fn a_session_begun_there_ends_and_the_next_begins_at_the_server_that_was_found()
     rig.reply(Xid(1), 50, &());
     rig.reply(xid, 50, &());
     rig.get(3);
-    rig.sent();
+    let under_way = rig.one_sent().xid;
     let (conn, found) = next_probe(&mut rig);
     answer_probe(&mut rig, conn, b"rw");
     move_over(&mut rig);
+    assert_eq!(rig.session.state(), State::ConnectedReadOnly, "it does not wait for what is under way");
+    rig.get(4);
+    assert!(rig.sent().iter().all(|sent| sent.xid == Xid::PING));
+    rig.reply(under_way, 50, &());
+    assert!(rig.outcome(3).unwrap().is_ok());
     assert_eq!(rig.session.state(), State::Ended(End::Expired));
     assert_eq!(rig.count(&Event::Ended(End::Expired)), 1);
-    assert_eq!(
-        (rig.fate(3), rig.cause(3)),
-        (Some(Fate::Unknown), Some(Cause::ConnectionLost(Loss::ReadWriteFound)))
-    );
+    assert_eq!((rig.fate(4), rig.cause(4)), (Some(Fate::NotSent), Some(Cause::SessionEnded(End::Expired))));
     assert!(rig.notices.iter().any(|(id, _)| *id == watcher.0), "its watch ends without a word");
     let heading = rig.session.heading().cloned();
     assert_eq!(heading, Some((found.clone(), Address::Name)));

@@ -1,9 +1,12 @@
 //! Server lists that change at run time.
 
+use std::time::Duration;
+
 use super::connecting::answer;
-use super::rig::{Rig, SESSION_ID, config, servers};
+use super::rig::{Rig, SESSION_ID, config, get, request, servers};
 use crate::jute::OpCode;
-use crate::session::{Config, Event, Loss, State, WatchKind};
+use crate::limits;
+use crate::session::{Config, End, Event, Fate, Loss, Request, State, WatchKind};
 
 /// Connected, by this seed.
 fn connected(seed: u64) -> Rig {
@@ -172,4 +175,73 @@ fn a_session_that_is_closing_waits_for_its_servers_word_whatever_the_list() {
         change(&mut rig, &["a", "b", "c", "d", "e", "f", "g", "h", "i"]);
         assert_eq!(rig.session.state(), State::Connected);
     }
+}
+
+#[test]
+fn a_move_by_choice_fails_no_request() {
+    let mut rig = Rig::connected();
+    let under_way = (1..=3)
+        .map(|token| {
+            rig.get(token);
+            rig.one_sent().xid
+        })
+        .collect::<Vec<_>>();
+    change(&mut rig, &["x", "y"]);
+    for (pipelined, token) in [(false, 4), (true, 5)] {
+        rig.submit(Request { pipelined, ..request(OpCode::SET_DATA, &get("/a")) }, token);
+    }
+    assert!(rig.sent().is_empty(), "the connection is being left, and takes on more");
+    for xid in under_way {
+        assert_eq!(rig.session.state(), State::Connected);
+        rig.reply(xid, 10, &());
+    }
+    assert_eq!(rig.count(&Event::Disconnected { loss: Loss::Removed }), 1);
+    rig.connect();
+    assert_eq!(rig.sent().iter().map(|sent| sent.op).collect::<Vec<_>>(), [OpCode::SET_DATA; 2]);
+    assert!(rig.done.iter().all(|(_, outcome)| outcome.is_ok()), "{:?}", rig.done);
+}
+
+#[test]
+fn a_server_that_is_slow_to_answer_is_left_after_a_while() {
+    let mut rig = Rig::connected();
+    rig.submit(request(OpCode::SET_DATA, &get("/a")), 1);
+    rig.sent();
+    change(&mut rig, &["x", "y"]);
+    rig.pass(limits::LEAVE_WAIT / 2);
+    change(&mut rig, &["x", "y", "z"]);
+    rig.pass(limits::LEAVE_WAIT / 2 - Duration::from_millis(1));
+    assert_eq!(rig.session.state(), State::Connected);
+    rig.millis(1);
+    assert_eq!(rig.fate(1), Some(Fate::Unknown));
+    assert_eq!(rig.count(&Event::Disconnected { loss: Loss::Removed }), 1);
+    assert_eq!(rig.accept_next().session_id, SESSION_ID);
+}
+
+#[test]
+fn a_server_that_is_listed_again_before_it_was_left_is_kept() {
+    let mut rig = Rig::connected();
+    rig.get(1);
+    let xid = rig.one_sent().xid;
+    change(&mut rig, &["x"]);
+    rig.get(2);
+    let here = rig.session.server().unwrap().host.clone();
+    change(&mut rig, &[&here]);
+    assert_eq!(rig.one_sent().op, OpCode::GET_DATA, "what waited goes on");
+    rig.reply(xid, 10, &());
+    rig.pass(limits::LEAVE_WAIT);
+    assert_eq!(rig.session.state(), State::Connected);
+}
+
+#[test]
+fn close_goes_out_on_a_connection_that_is_being_left() {
+    let mut rig = Rig::connected();
+    rig.get(1);
+    let under_way = rig.one_sent().xid;
+    change(&mut rig, &["x"]);
+    rig.session.close(rig.now);
+    let close = rig.one_sent();
+    assert_eq!(close.op, OpCode::CLOSE_SESSION);
+    rig.reply(under_way, 10, &());
+    rig.reply(close.xid, 10, &());
+    assert_eq!(rig.session.state(), State::Ended(End::Closed));
 }
