@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use menagerie::Client;
 use menagerie::client::{Builder, Transport, WatchEvent};
-use menagerie::jute::{ErrorCode, OpCode, RequestBody};
+use menagerie::jute::{ErrorCode, OpCode, RequestBody, SetDataResponse};
 use menagerie::session::{End, Fate, Server as Host, State};
 use menagerie_server::Server;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
-use crate::support::{SESSION, scripted, settle, soon};
+use crate::support::{SESSION, scripted, settle, soon, stat};
 
 fn hosts(names: &[&str]) -> Vec<Host> {
     names.iter().map(|name| Host { host: (*name).to_owned(), port: 2181 }).collect()
@@ -113,8 +113,17 @@ async fn a_list_that_grows_moves_the_session_and_a_list_that_does_not_leaves_it(
     settle().await;
     assert_eq!(client.status().disconnects, 0);
     let many: Vec<_> = std::iter::once("zk".to_owned()).chain((1..1_000).map(|n| format!("zk{n}"))).collect();
+    let under_way = client.set("/first", "x").send();
+    server.expect(OpCode::SET_DATA, "/first").await;
     client.set_servers(many.iter().flat_map(|name| hosts(&[name.as_str()])).collect()).unwrap();
+    let later = client.set("/second", "x").send();
+    server.expect_nothing().await;
+    server.reply(&SetDataResponse { stat: stat() }).await;
+    soon(under_way).await.expect("it was answered before the move");
     assert_eq!(server.accept().await.session_id, SESSION, "999 of 1,000 clients move");
+    server.expect(OpCode::SET_DATA, "/second").await;
+    server.reply(&SetDataResponse { stat: stat() }).await;
+    soon(later).await.expect("it waited for the move");
     until(&client, State::Connected).await;
     let moved = client.server().unwrap();
     assert!(moved.host != "zk" && many.contains(&moved.host));
