@@ -205,7 +205,7 @@ impl<T> Session<T> {
         }
         let zxid = restore.zxid;
         connection.alone = lasting && ability == Ability::Untried;
-        if cfg!(plant = "fuzz_session") && restore.after.is_some() && connection.read_only {
+        if planted!("fuzz_session") && restore.after.is_some() && connection.read_only {
             panic!("planted: fuzz_session");
         }
         match next {

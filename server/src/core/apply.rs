@@ -171,6 +171,9 @@ impl Tree {
         self.sessions.remove(&entry.txn.session);
         let paths = self.ephemerals.remove(&entry.txn.session).unwrap_or_default();
         let kept = usize::from(planted!("server_ephemeral_stays"));
+        if planted!("fuzz_server_operations") && paths.len() == 3 {
+            panic!("planted: fuzz_server_operations");
+        }
         for path in paths.into_iter().skip(kept) {
             // None is missing, and none has children.
             let _ = self.delete(entry, &path);

@@ -200,14 +200,16 @@ impl Core {
 
     fn authenticate(&mut self, id: ConnectionId, packet: &AuthPacket) -> Outcome {
         let credentials = packet.auth.as_deref().unwrap_or_default();
+        let most = self.limits.identities_len;
         let Some(added) = authenticate(&self.rules, packet.scheme.as_str(), credentials) else {
             self.totals.refused_auth += 1;
             return Outcome::new(0, Err(ErrorCode::AUTH_FAILED)).closing(Why::AuthFailed);
         };
         if let Some(connection) = self.connection_mut(id) {
             for one in added {
-                if !connection.ids.contains(&one) {
-                    connection.ids.push(one);
+                if !connection.identify(one, most) {
+                    self.totals.refused_auth += 1;
+                    return Outcome::new(0, Err(ErrorCode::AUTH_FAILED)).closing(Why::AuthFailed);
                 }
             }
         }
