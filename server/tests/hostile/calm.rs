@@ -22,7 +22,7 @@ const ASKED: usize = 200;
 /// Rounds of each kind, one after the other.
 const ROUNDS: usize = 3;
 /// A machine that does much else may slow down one half of a measurement, but not each time.
-const ATTEMPTS: usize = 3;
+const ATTEMPTS: usize = 6;
 /// How much longer than calm the slowest percent may take.
 const TIMES: u64 = 10;
 
