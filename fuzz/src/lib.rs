@@ -5,15 +5,25 @@
 
 mod frame;
 mod record;
+mod server_frames;
+mod server_operations;
 mod session;
 mod wire;
 
 pub use frame::frame;
 pub use record::record;
+pub use server_frames::server_frames;
+pub use server_operations::server_operations;
 pub use session::session;
 
 /// A target: what it is called, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 3] = [("frame", frame), ("record", record), ("session", session)];
+pub const TARGETS: [Target; 5] = [
+    ("frame", frame),
+    ("record", record),
+    ("session", session),
+    ("server_frames", server_frames),
+    ("server_operations", server_operations),
+];

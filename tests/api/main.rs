@@ -16,6 +16,7 @@ mod connecting;
 mod embedded;
 mod fates;
 mod fencing;
+mod moving;
 mod order;
 mod outside;
 mod parents;

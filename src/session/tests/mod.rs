@@ -1,9 +1,13 @@
 //! The session under virtual time, against a peer that speaks through the codec.
 
 mod connecting;
+mod faults;
 mod hostile;
+mod racing;
+mod read_only;
 mod requests;
 mod rig;
+mod server_list;
 mod time;
 mod watching;
 
