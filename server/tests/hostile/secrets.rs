@@ -58,7 +58,7 @@ async fn no_secret_is_in_what_is_shown() {
     for word in menagerie_server::core::WORDS {
         let mut asking = silent_here(&server).await;
         asking.say(word.as_bytes()).await;
-        words.push_str(&String::from_utf8(asking.rest().await.to_vec()).unwrap());
+        words.push_str(std::str::from_utf8(&asking.rest().await).unwrap());
     }
     assert_eq!(peer.err(OpCode::AUTH, &auth("sasl")).await, ErrorCode::AUTH_FAILED);
 
