@@ -66,7 +66,7 @@ impl Builder {
         self
     }
 
-    /// All limits, the tick included.
+    /// All limits, the tick included: what `tick` and `session_timeouts` said before is gone.
     pub fn limits(mut self, limits: Limits) -> Self {
         self.config.limits = limits;
         self
@@ -85,13 +85,15 @@ impl Builder {
         self
     }
 
-    /// How often containers and znodes with a time to live are looked at; a minute by default.
+    /// How often containers and znodes with a time to live are looked at; a minute by default, a millisecond at least (which
+    /// keeps a paused clock busy).
     pub fn reap_interval(mut self, interval: Duration) -> Self {
         self.config.reap_interval = interval;
         self
     }
 
-    /// Which four-letter words are answered; all by default. The real server's default is `srvr` only.
+    /// Which four-letter words are answered; all by default. The real server's default is `srvr` only. Words that
+    /// there are none of are passed over.
     pub fn words<'a>(mut self, words: impl IntoIterator<Item = &'a str>) -> Self {
         self.config.words = Allowed::only(words);
         self

@@ -86,7 +86,7 @@ impl Server {
         self.plan(matcher, Fault::CutAfter);
     }
 
-    /// Answers what matches with this error, without executing it.
+    /// Answers what matches with this error, without executing it. `OK` is answered without a body, which few clients can read.
     pub fn fail(&self, matcher: Matcher, code: ErrorCode) {
         self.plan(matcher, Fault::Fail(code));
     }
