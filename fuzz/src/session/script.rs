@@ -57,6 +57,7 @@ pub(super) fn config(script: &mut Unstructured<'_>) -> Result<Config> {
     config.timeout = Duration::from_millis([9_000, 9_000, 1, 3_000_000_000][usize::from(flags >> 6)]);
     config.places = [16, 4, 1, 400][usize::from(sizes & 3)];
     config.inbound_frame_len_bytes = [4 << 20, 256, 4_096, 20][usize::from(sizes >> 2 & 3)];
+    config.first = (sizes & 32 != 0).then(|| (config.servers[0].clone(), Address::Name));
     config.outbound_frame_len_bytes = [1_048_575, 128][usize::from(sizes >> 4 & 1)];
     Ok(config)
 }

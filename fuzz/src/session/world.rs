@@ -87,7 +87,6 @@ impl World {
                 Action::Resolve { dial, .. } => self.stale.0 = self.lookup.replace(dial),
                 Action::Dial { conn, .. } => self.dialled.push(conn),
                 Action::Probe { conn, .. } => {
-                    assert_eq!(self.session.state(), State::ConnectedReadOnly, "a search for what there is");
                     assert!(self.probed.replace(conn).is_none(), "two probes at once");
                 }
                 Action::HangUp { conn } => self.hung_up(conn),
@@ -127,6 +126,8 @@ impl World {
         assert!(in_flight <= self.config.places as usize + own, "{in_flight} in flight, {own} its own");
         assert!(self.dialled.len() <= limits::DIALS_AT_ONCE, "too many dials at once");
         assert!(self.dialled.is_empty() || self.peer.is_none(), "a dial beside a connection");
+        let reads_only = self.session.state() == State::ConnectedReadOnly;
+        assert!(self.probed.is_none() || reads_only, "a search for what there is");
         let up = matches!(self.session.state(), State::Connected | State::ConnectedReadOnly);
         assert_eq!(up, self.session.server().is_some());
         assert!(!up || self.peer.as_ref().is_some_and(|peer| peer.answered || self.ledger.wild));

@@ -31,7 +31,7 @@ fn real() -> Rig {
 
 /// Waits for the next probe. The server says something now and then, so that the connection stays.
 fn next_probe(rig: &mut Rig) -> (ConnId, Server) {
-    for _ in 0..100_000 {
+    for _ in 0..10_000 {
         if let Some((dial, _)) = rig.lookups.pop_front() {
             rig.session.handle_resolved(rig.now, dial, Ok(vec![Address::Name]));
             rig.drain();
@@ -44,6 +44,12 @@ fn next_probe(rig: &mut Rig) -> (ConnId, Server) {
         keep_alive(rig);
     }
     panic!("no probe");
+}
+
+/// Waits for the search's first look-up.
+fn await_lookup(rig: &mut Rig) {
+    rig.pass(limits::PROBE_PAUSE_MIN);
+    assert!(!rig.lookups.is_empty(), "nobody searches");
 }
 
 fn keep_alive(rig: &mut Rig) {
@@ -183,9 +189,7 @@ fn a_server_that_says_nothing_is_hung_up_on_and_the_session_goes_on() {
 #[test]
 fn a_hanging_resolver_ends_no_search() {
     let mut rig = provisional();
-    while rig.lookups.is_empty() {
-        rig.millis(10);
-    }
+    await_lookup(&mut rig);
     let (hanging, server) = rig.lookups.pop_back().unwrap();
     let (_, other) = next_probe(&mut rig);
     assert_ne!(server, other);
@@ -207,9 +211,7 @@ fn every_other_address_of_a_name_is_asked() {
     rig.drain();
     rig.take_bytes();
     rig.feed(&answer(9_000, SESSION_ID, Some(true)));
-    while rig.lookups.is_empty() {
-        rig.millis(10);
-    }
+    await_lookup(&mut rig);
     let (dial, _) = rig.lookups.pop_back().unwrap();
     rig.session.handle_resolved(rig.now, dial, Ok(vec![ip(1), ip(2), ip(3)]));
     rig.drain();
@@ -286,8 +288,10 @@ fn clients_that_found_a_server_do_not_all_move_at_once() {
         let (conn, _) = next_probe(&mut rig);
         answer_probe(&mut rig, conn, b"rw");
         let found = rig.now;
-        while rig.session.state() == State::ConnectedReadOnly {
-            rig.millis(10);
+        for _ in 0..200 {
+            if rig.session.state() == State::ConnectedReadOnly {
+                rig.millis(10);
+            }
         }
         moved.push((rig.now - found).as_millis() / 100);
     }
