@@ -9,13 +9,16 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod answers;
 mod arguments;
 mod callbacks;
 mod cancel;
+mod cancel_registry;
 mod connecting;
 mod embedded;
 mod fates;
 mod fencing;
+mod lifecycle;
 mod order;
 mod outside;
 mod parents;
