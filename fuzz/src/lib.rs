@@ -3,17 +3,30 @@
 //!
 //! The targets below `fuzz_targets/` hand libFuzzer's bytes on; `replay` does the same with files, without libFuzzer.
 
+mod connect_string;
 mod frame;
 mod record;
+mod registry_payload;
+mod reply;
 mod session;
 mod wire;
 
+pub use connect_string::connect_string;
 pub use frame::frame;
 pub use record::record;
+pub use registry_payload::registry_payload;
+pub use reply::reply;
 pub use session::session;
 
 /// A target: what it is called, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 3] = [("frame", frame), ("record", record), ("session", session)];
+pub const TARGETS: [Target; 6] = [
+    ("frame", frame),
+    ("record", record),
+    ("session", session),
+    ("reply", reply),
+    ("connect_string", connect_string),
+    ("registry_payload", registry_payload),
+];

@@ -98,11 +98,11 @@ const CASES: [Case; 7] = [
             Box::pin(async move {
                 let registered = registered.unwrap();
                 let mut events = registered.events();
-                drop(events.next().await);
+                let _ = events.next().await;
                 let mut drained = Instance::clone(&registered.instance());
                 drained.status = menagerie::registry::Status::Draining;
                 registered.update(drained).unwrap();
-                drop(events.next().await);
+                let _ = events.next().await;
             })
         },
         registered: true,

@@ -45,6 +45,31 @@ fn an_answer_without_time_is_a_refusal_whatever_else_it_says() {
 }
 
 #[test]
+fn servers_that_accept_and_hang_up_are_named_and_dialled_less_and_less() {
+    for with_session in [false, true] {
+        let mut rig = if with_session { Rig::connected() } else { Rig::new(config()) };
+        if with_session {
+            rig.cut();
+        }
+        let (until, mut accepted) = (rig.now + Duration::from_secs(30), 0);
+        while rig.now < until {
+            match rig.lookups.is_empty() {
+                true => rig.millis(10),
+                false => {
+                    rig.accept();
+                    rig.cut();
+                    accepted += 1;
+                }
+            }
+        }
+        assert!((20..200).contains(&accepted), "{accepted} connections in 30 s");
+        let named =
+            |event: &&Event| matches!(event, Event::AttemptFailed { loss: Loss::ClosedBeforeHandshake, .. });
+        assert_eq!(rig.events.iter().filter(named).count(), accepted);
+    }
+}
+
+#[test]
 fn whatever_time_a_server_grants_counts_from_then_on() {
     let mut rig = Rig::connected();
     rig.cut();
@@ -244,6 +269,19 @@ fn an_answer_that_comes_twice_costs_the_connection_and_answers_nobody_else() {
         assert!(rig.outcome(1).unwrap().is_ok());
         assert_eq!((rig.session.state(), rig.session.stats().violations), (State::Disconnected, 1));
         assert!((2..=1 + others).all(|token| rig.fate(token) == Some(Fate::Unknown)));
+    }
+}
+
+#[test]
+fn an_oversize_answer_to_a_multi_does_not_say_whether_it_was_done() {
+    for (op, fate) in [(OpCode::SET_DATA, Fate::Applied), (OpCode::MULTI, Fate::Unknown)] {
+        let mut rig = Rig::new(Config { inbound_frame_len_bytes: 100, ..config() });
+        rig.connect();
+        rig.submit(request(op, &get("/a")), 1);
+        let xid = rig.one_sent().xid;
+        rig.reply(xid, 1, &get(&"/long".repeat(40)));
+        assert!(matches!(rig.cause(1), Some(Cause::ReplyTooLarge { limit: 100, .. })));
+        assert_eq!(rig.fate(1), Some(fate), "{op:?}");
     }
 }
 
