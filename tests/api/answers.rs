@@ -78,6 +78,18 @@ async fn a_number_that_is_taken_is_told_and_not_tried_for_ever() {
     assert_eq!(created.unwrap_err().code(), Some(ErrorCode::NODE_EXISTS));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_number_that_overflowed_is_told_as_it_is() {
+    for name in ["/a/n--2147483648", "/a/n-0000000000"] {
+        let (client, mut server) = connected().await;
+        let (created, ()) = tokio::join!(client.create("/a/n-").sequential(), async {
+            server.expect(OpCode::CREATE2, "/a/n-").await;
+            server.reply(&Create2Response { path: name.into(), stat: stat() }).await;
+        });
+        assert_eq!(created.unwrap().path, name);
+    }
+}
+
 /// The answer to a multi, item by item.
 struct Items(Vec<(OpCode, Box<dyn Encode>)>, bool);
 

@@ -20,6 +20,7 @@ mod fates;
 mod fencing;
 mod lifecycle;
 mod order;
+mod outages;
 mod outside;
 mod parents;
 mod registry;

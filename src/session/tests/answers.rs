@@ -333,6 +333,62 @@ fn credentials_are_presented_once_a_connection_whenever_they_were_added() {
 }
 
 #[test]
+fn zxids_of_a_new_epoch_are_later_than_all_before() {
+    let mut rig = Rig::connected();
+    for (token, zxid) in
+        [(1, (5 << 32) + i64::from(u32::MAX)), (2, 6 << 32), (3, (6 << 32) + 1), (4, 5 << 32)]
+    {
+        rig.get(token);
+        let xid = rig.one_sent().xid;
+        rig.reply(xid, zxid, &());
+    }
+    assert_eq!(rig.session.last_zxid(), (6 << 32) + 1);
+    rig.cut();
+    assert_eq!(rig.accept_next().last_zxid_seen, (6 << 32) + 1);
+}
+
+#[test]
+fn a_real_session_is_not_given_up_for_a_read_only_server() {
+    // Such a server closes on whoever brings a session, as one behind it would.
+    let mut rig = Rig::new(Config { read_only: true, ..config() });
+    rig.connect();
+    rig.cut();
+    for _ in 0..4 {
+        let asked = rig.accept_next();
+        assert_eq!((asked.session_id, asked.read_only), (SESSION_ID, Some(true)));
+        rig.cut();
+        assert_eq!(rig.session.state(), State::Disconnected);
+    }
+    rig.connect();
+    assert_eq!((rig.session.state(), rig.count(&Event::Ended(End::Expired))), (State::Connected, 0));
+}
+
+#[test]
+fn who_was_frozen_holds_no_lease_and_learns_of_the_end_before_anything_else() {
+    let mut rig = Rig::connected();
+    for token in 1..=2 {
+        rig.submit(request(OpCode::SET_DATA, &get("/a")), token);
+        let xid = rig.sent().last().unwrap().xid;
+        rig.reply(xid, 10, &());
+        rig.millis(3_000);
+    }
+    rig.take_bytes();
+    assert!(rig.session.lease_until().unwrap() > rig.now);
+    rig.now += Duration::from_secs(60);
+    assert!(rig.session.lease_until().unwrap() < rig.now, "over before a timer went off");
+    // One read comes before the verdict; nothing is there to be read.
+    rig.get(3);
+    rig.millis(101);
+    assert_eq!((rig.session.state(), rig.outcome(3).is_some()), (State::Lost, true));
+    rig.get(4);
+    rig.accept_next();
+    assert!(rig.take_bytes().is_empty());
+    rig.grant(0, 0);
+    assert_eq!(rig.session.state(), State::Ended(End::Expired));
+    assert_eq!((rig.fate(4), rig.count(&Event::Ended(End::Expired))), (Some(Fate::NotSent), 1));
+}
+
+#[test]
 fn a_peer_that_reads_nothing_is_silent_too() {
     let mut rig = Rig::connected();
     ask_for(&mut rig, 1..=3);
