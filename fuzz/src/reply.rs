@@ -116,7 +116,7 @@ async fn single(zk: &Client, which: u8) -> Asked {
             if let Ok((children, _)) = &listed {
                 assert_eq!(children.iter().map(str::to_owned).collect::<Vec<_>>(), children.to_vec());
                 assert_eq!(
-                    (children.len() == 0, children.into_iter().len()),
+                    (children.to_vec().is_empty(), children.into_iter().len()),
                     (children.is_empty(), children.len())
                 );
                 assert_eq!(children.contains("a"), children.iter().any(|name| name == "a"));

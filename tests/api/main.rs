@@ -15,6 +15,7 @@ mod callbacks;
 mod cancel;
 mod cancel_registry;
 mod connecting;
+mod cuts;
 mod embedded;
 mod fates;
 mod fencing;
