@@ -42,6 +42,37 @@ pub const SPILL_LEN_BYTES: usize = 16 << 10;
 /// Connect attempt with a live session: never less than this, however many servers there are.
 pub const CONNECT_ATTEMPT_MIN: Duration = Duration::from_millis(250);
 
+/// A name's next address is dialled this long after the last, while that goes on (RFC 8305, section 5, recommends the same):
+/// what a black-holed family of addresses costs. Shorter where the attempt would end before the last address's turn.
+pub const DIAL_STAGGER: Duration = Duration::from_millis(250);
+
+/// Addresses are never dialled closer together than this, however little time is left.
+pub const DIAL_STAGGER_MIN: Duration = Duration::from_millis(10);
+
+/// Addresses of one name dialled at once. The oldest is given up for the next: it has had this many staggers.
+pub const DIALS_AT_ONCE: usize = 4;
+
+/// First pause between probes for a read-write server, from a read-only one; doubles with every probe
+/// (`ClientCnxn.minPingRwTimeout`).
+pub const PROBE_PAUSE_MIN: Duration = Duration::from_millis(100);
+
+/// Longest pause between probes (`ClientCnxn.maxPingRwTimeout`): a partition may last for hours.
+pub const PROBE_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// How long the look-up of a probe's server may take, and then each of its addresses (`ClientCnxn.pingRwServer`).
+pub const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Bytes of a probe's answer that are read: `rw`, `ro` or `null`. What is longer is a refusal.
+pub const PROBE_ANSWER_LEN_BYTES: usize = 4;
+
+/// Once a read-write server is found, each client waits up to this long before it moves there: all clients of a read-only
+/// server search at once, and find the same.
+pub const MOVE_SPREAD: Duration = Duration::from_secs(1);
+
+/// How long a connection that is given up for a better one waits for what is under way: most answers come sooner, and a
+/// server that is slow for longer is no reason to stay.
+pub const LEAVE_WAIT: Duration = Duration::from_secs(2);
+
 /// First backoff after a whole pass over the servers has failed; doubles with every further pass.
 pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 

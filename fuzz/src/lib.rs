@@ -8,6 +8,8 @@ mod frame;
 mod record;
 mod registry_payload;
 mod reply;
+mod server_frames;
+mod server_operations;
 mod session;
 mod wire;
 
@@ -16,17 +18,21 @@ pub use frame::frame;
 pub use record::record;
 pub use registry_payload::registry_payload;
 pub use reply::reply;
+pub use server_frames::server_frames;
+pub use server_operations::server_operations;
 pub use session::session;
 
 /// A target: what it is called, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     ("frame", frame),
     ("record", record),
     ("session", session),
     ("reply", reply),
     ("connect_string", connect_string),
     ("registry_payload", registry_payload),
+    ("server_frames", server_frames),
+    ("server_operations", server_operations),
 ];

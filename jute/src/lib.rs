@@ -1,5 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+/// Whether this fault is planted, for a fuzzer that must find it. False, and gone, in every build without `--cfg plants`.
+macro_rules! planted {
+    ($name:literal) => {
+        cfg!(plants) && crate::plants::is($name)
+    };
+}
+
 mod code;
 #[cfg(feature = "codec")]
 mod codec;
@@ -7,6 +14,7 @@ mod error;
 mod field;
 mod frame;
 mod message;
+mod plants;
 mod proto;
 mod read;
 mod text;

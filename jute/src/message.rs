@@ -319,8 +319,7 @@ fn behind_error(op: OpCode, reader: &mut Reader) -> ReplyBody {
     }
     let start = reader.clone();
     let body = ReplyBody::decode(op, reader);
-    if cfg!(plant = "fuzz_frame") && matches!(&body, Ok(ReplyBody::Multi(multi)) if multi.results.len() == 5)
-    {
+    if planted!("fuzz_frame") && matches!(&body, Ok(ReplyBody::Multi(multi)) if multi.results.len() == 5) {
         panic!("planted: fuzz_frame");
     }
     body.unwrap_or_else(|_| {

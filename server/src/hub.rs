@@ -83,7 +83,9 @@ impl Hub {
             if !done.input.is_empty() || core.has_work(id) {
                 core.handle_input(id, done.input, now);
             }
-            let transmit = if done.is_blocked { Transmit::Wait } else { core.poll_transmit(id) };
+            // A connection that is gone is over, whatever its peer has not taken.
+            let waits = done.is_blocked && (core.is_open(id) || planted!("server_dropped_is_kept"));
+            let transmit = if waits { Transmit::Wait } else { core.poll_transmit(id) };
             let (wants_input, has_work) = (core.wants_input(id), core.has_work(id));
             let (output, is_over) = match transmit {
                 Transmit::Wait => (None, false),

@@ -135,7 +135,9 @@ impl Builder {
         self
     }
 
-    /// Whether a read-only server will do: one without a quorum that serves reads. The default is no.
+    /// Whether a read-only server will do: one without a quorum that serves reads. The default is no. From there the client
+    /// searches for one that takes writes, and goes over to it; see [the manual](crate::manual::sessions#read-only-servers)
+    /// for what that means to a session that began on the read-only one.
     pub fn read_only(mut self, allowed: bool) -> Self {
         self.config.read_only = allowed;
         self

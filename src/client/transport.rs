@@ -1,15 +1,17 @@
 //! How the bytes travel: TCP by default, or whatever the user brings.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 
+use crate::limits;
 use crate::session::{Address, Loss, Server};
 
 /// A two-way stream of bytes.
@@ -20,6 +22,9 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Io for S {}
 /// A dial under way.
 pub type Dialling = Pin<Box<dyn Future<Output = io::Result<Box<dyn Io>>> + Send>>;
 
+/// A name being looked up by the caller's own means.
+type Resolving = Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
 /// How a client reaches its servers.
 #[derive(Clone, Default)]
 pub struct Transport(Kind);
@@ -28,6 +33,7 @@ pub struct Transport(Kind);
 enum Kind {
     #[default]
     Tcp,
+    TcpResolved(Arc<dyn Fn(String, u16) -> Resolving + Send + Sync>),
     Custom(Arc<dyn Fn(String, u16) -> Dialling + Send + Sync>),
 }
 
@@ -43,11 +49,31 @@ pub(super) type Lookup = Pin<Box<dyn Future<Output = Result<Vec<Address>, Loss>>
 /// An address being dialled.
 pub(super) type Dial = Pin<Box<dyn Future<Output = Result<Connection, Loss>> + Send>>;
 
+/// A server being asked whether it takes writes; comes out as its answer, or as nothing.
+pub(super) type Probe = Pin<Box<dyn Future<Output = Vec<u8>> + Send>>;
+
 impl Transport {
     /// TCP with `TCP_NODELAY`, names looked up by the system on every attempt.
     #[must_use]
     pub fn tcp() -> Self {
         Self::default()
+    }
+
+    /// The same, with names looked up by calling `resolve` with a host and a port: for a name service of one's own. It is
+    /// called on every attempt, and covered by the session's own deadlines. Several addresses are dialled in this order, the
+    /// families by turns, each a quarter of a second after the last; the first that answers wins.
+    ///
+    /// ```
+    /// use menagerie::client::Transport;
+    ///
+    /// let zookeepers = Transport::tcp_resolved(|_host, port| async move { Ok(vec![([10, 0, 0, 1], port).into()]) });
+    /// ```
+    pub fn tcp_resolved<F, R>(resolve: F) -> Self
+    where
+        F: Fn(String, u16) -> R + Send + Sync + 'static,
+        R: Future<Output = io::Result<Vec<SocketAddr>>> + Send + 'static,
+    {
+        Self(Kind::TcpResolved(Arc::new(move |host, port| Box::pin(resolve(host, port)))))
     }
 
     /// Dials by calling `dial` with a host and a port. The session's own deadlines cover it; it is dropped when they pass.
@@ -79,6 +105,13 @@ impl Transport {
                     Ok(found.map(Address::Ip).collect())
                 })
             }
+            Kind::TcpResolved(resolve) => {
+                let resolving = resolve(server.host.clone(), server.port);
+                Box::pin(async move {
+                    let found = resolving.await.map_err(|_| Loss::NotFound)?;
+                    Ok(found.into_iter().map(Address::Ip).collect())
+                })
+            }
             Kind::Custom(_) => Box::pin(async { Ok(vec![Address::Name]) }),
         }
     }
@@ -89,14 +122,36 @@ impl Transport {
                 let dialling = dial(server.host.clone(), server.port);
                 Box::pin(async move { dialling.await.map(Connection::Custom).map_err(|error| loss(&error)) })
             }
-            (Kind::Tcp, Address::Ip(address)) => Box::pin(async move {
+            (Kind::Tcp | Kind::TcpResolved(_), Address::Ip(address)) => Box::pin(async move {
                 let stream = TcpStream::connect(address).await.map_err(|error| loss(&error))?;
                 stream.set_nodelay(true).map_err(|error| loss(&error))?;
                 Ok(Connection::Tcp(stream))
             }),
-            (Kind::Tcp, Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
+            (Kind::Tcp | Kind::TcpResolved(_), Address::Name) => Box::pin(async { Err(Loss::NotFound) }),
         }
     }
+
+    pub(super) fn probe(&self, server: &Server, address: Address) -> Probe {
+        let dial = self.dial(server, address);
+        Box::pin(async move { ask_isro(dial).await.unwrap_or_default() })
+    }
+}
+
+/// Asks `isro` over a connection of its own. The server closes behind its answer.
+async fn ask_isro(dial: Dial) -> io::Result<Vec<u8>> {
+    let mut connection = dial.await.map_err(io::Error::other)?;
+    let mut word: &[u8] = b"isro";
+    while !word.is_empty() {
+        let written = poll_fn(|cx| connection.poll_write(cx, &[IoSlice::new(word)])).await?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        word = word.get(written..).unwrap_or_default();
+    }
+    poll_fn(|cx| connection.poll_flush(cx)).await?;
+    let mut answer = Vec::new();
+    connection.take(limits::PROBE_ANSWER_LEN_BYTES as u64).read_to_end(&mut answer).await?;
+    Ok(answer)
 }
 
 /// What an I/O error means for the session.
@@ -131,7 +186,7 @@ impl Connection {
     }
 
     /// The near end, where the transport has one.
-    pub(super) fn local_addr(&self) -> Option<std::net::SocketAddr> {
+    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.local_addr().ok(),
             Self::Custom(_) => None,
@@ -159,6 +214,7 @@ impl fmt::Debug for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.0 {
             Kind::Tcp => "Transport::tcp()",
+            Kind::TcpResolved(_) => "Transport::tcp_resolved(..)",
             Kind::Custom(_) => "Transport::custom(..)",
         })
     }

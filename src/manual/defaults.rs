@@ -33,6 +33,10 @@
 //! | connect attempt, new session | T shared by all servers, at least 250 ms | nothing is at stake yet |
 //! | backoff behind a failed pass | at random up to 100 ms, doubling up to the lesser of 10 s and T/3 | an ensemble that comes back is not met by everyone at once; a live session has no more time than that |
 //! | first dial after a loss | at random within 50 ms | all clients of a server that died come at once |
+//! | next address of a name | 250 ms after the last, while that goes on; sooner if the attempt has less time for each | what a black-holed family of addresses costs |
+//! | probe for a read-write server, while on a read-only one | at random within 100 ms, doubling up to 60 s; each has 1 s | the Java client's pauses, with jitter |
+//! | move to the one found | at random within 1 s | all clients of the member find it at once |
+//! | leaving a server by choice | with its last answer, after 2 s at most | a move fails nothing that a server answers in time |
 //! | lease renewal | every T/3 while one is held | two proofs lie a third of T apart |
 //! | *Lost* | 4/3 T without contact | T, and the share of it that the server's clock may be behind |
 //!
@@ -52,6 +56,8 @@
 //! | [`BATCH_LEN_BYTES`](crate::limits::BATCH_LEN_BYTES) | 128 KiB of watch paths in one request, or of input in one go | the next batch |
 //! | [`CREDENTIALS`](crate::limits::CREDENTIALS) | 64 a session | `QueueFull` |
 //! | [`ADDRESSES_PER_NAME`](crate::limits::ADDRESSES_PER_NAME) | 16 | the rest is not tried |
+//! | [`DIALS_AT_ONCE`](crate::limits::DIALS_AT_ONCE) | 4 addresses of one name | the oldest is given up for the next |
+//! | [`PROBE_ANSWER_LEN_BYTES`](crate::limits::PROBE_ANSWER_LEN_BYTES) | 4 bytes of a probe's answer | not read |
 //! | [`CLOSE_WAIT`](crate::limits::CLOSE_WAIT) | 5 s | closed, unconfirmed |
 //!
 //! # From the environment

@@ -145,6 +145,52 @@
 //! # Read-only servers
 //!
 //! With [`read_only(true)`](crate::client::Builder::read_only) a server that has lost its quorum will do, if it is configured to
-//! serve reads. The state is then `ConnectedReadOnly`, and writes are refused with `NotReadOnly`. A session *begun* there is
-//! known to no other server and ends with its connection. This release does not look for a better server by itself
-//! while the read-only one holds.
+//! serve reads. The state is then `ConnectedReadOnly`, and writes are refused with `NotReadOnly`.
+//!
+//! While it lasts the client looks for a better server: it asks the servers of its list in turn, each over a connection beside
+//! its own, whether they take writes (the four-letter word `isro`). The first pause before that is 100 ms, and each is
+//! twice as long as the one before, up to a minute, the latter half of it drawn at random. What comes in the meantime is
+//! answered as ever. As soon as one says `rw`, the client goes there, at a moment drawn from the next second, since every
+//! client of the member found the same. What that means depends on where the session began:
+//!
+//! | | begun on a read-write server | begun on a read-only server |
+//! |---|---|---|
+//! | is known to | the ensemble | this member alone: it is *provisional* |
+//! | at the move | the same session goes on there, as after any lost connection | it ends as `Expired`, and a new one begins there (with [`OnExpiry::Stop`](crate::client::OnExpiry::Stop): the client ends) |
+//! | requests under way | are answered first, for up to 2 s; then *unknown* | the same |
+//! | requests submitted meanwhile | wait, and go out there | `SessionEnded`, *not sent*: none crosses into the new session |
+//! | one-shot watches | set again; they fire if there was a change | `SessionEnded` |
+//! | lasting watches | set again, then a gap | set again under the new session, then a gap |
+//! | pinned handles | go on | fail for ever |
+//!
+//! A provisional session also ends when its connection does: members close their readers' connections when the quorum is
+//! back. The Java client makes no such difference: it changes the session's id under the caller. A member without a quorum
+//! never takes up a session of the ensemble; a client that has one stays disconnected until the quorum is back.
+//!
+//! Servers that do not answer `isro` are not found that way (it must be on their white list, where it is by default once
+//! read-only mode is enabled). If the server found does not take the session after all, and the next one ends up on a
+//! read-only member again, its search begins with the longest pause.
+//!
+//! # Changing the server list
+//!
+//! [`set_servers`](crate::Client::set_servers) puts another list in place at run time. The client leaves a server that is
+//! no longer named. So that old and new servers carry the same load although no client knows of another, each decides by
+//! chance, with the odds of ZOOKEEPER-1355, where s servers become t:
+//!
+//! | the list | my server is still named | it is not |
+//! |---|---|---|
+//! | grew | move to a new one with a chance of 1 - s/t, else stay | move to a new one |
+//! | did not grow | stay | move: to one of the *o* old ones that are left with a chance of o (s - t) / (t (s - o)), else to a new one |
+//!
+//! If none of the kind drawn can be reached, the others are tried. The session, its ephemerals and its watches go along. What
+//! is under way is answered first, unless that takes longer than 2 s, and what is submitted meanwhile waits: so a move by
+//! choice fails no request of a server that answers. The same servers again, in any order, change nothing. A provisional session stays
+//! at its server if that is still named, since it would not outlive a move; a session that is closing stays too.
+//!
+//! # Several addresses for one name
+//!
+//! Every attempt looks its name up anew. If there are several addresses, the families take turns, and each is dialled a
+//! quarter of a second after the one before while that goes on, four at a time; the first connection that stands is taken, and the others
+//! are given up (RFC 8305). So a network in which all of IPv6 leads nowhere costs a quarter of a second. A refusal brings
+//! the next address at once. All of it stays within the one attempt's time. For a name service of your own see
+//! [`Transport::tcp_resolved`](crate::client::Transport::tcp_resolved).

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use super::{Address, ConnId, DialId, End, LeaseId, Loss, Notice, Outcome, Server, WatcherId};
 use crate::jute::ErrorCode;
+#[cfg(doc)]
+use crate::limits;
 
 /// One output. Outputs are done in the order in which they come.
 #[derive(Debug)]
@@ -25,7 +27,17 @@ pub enum Action<T> {
         /// The address.
         address: Address,
     },
-    /// Close this connection, or give up dialling it. No fact about it is wanted any more.
+    /// Dial this address beside the connection that stands, write `isro`, read to the end of the answer but no more than
+    /// [`limits::PROBE_ANSWER_LEN_BYTES`], close, and call `handle_probe`.
+    Probe {
+        /// The probe's connection.
+        conn: ConnId,
+        /// The server, for transports that need its name.
+        server: Server,
+        /// The address.
+        address: Address,
+    },
+    /// Close this connection, or give up dialling or probing it. No fact about it is wanted any more.
     HangUp {
         /// The connection.
         conn: ConnId,

@@ -25,6 +25,11 @@ impl Chance {
         Duration::from_nanos(if nanos == 0 { 0 } else { self.next() % nanos })
     }
 
+    /// True `wins` times of `of`.
+    pub(super) fn wins(&mut self, wins: u64, of: u64) -> bool {
+        of > 0 && self.next() % of < wins
+    }
+
     /// Every order with the same chance (Fisher and Yates).
     pub(super) fn shuffle<E>(&mut self, items: &mut [E]) {
         for last in (1..items.len()).rev() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::Server;
+use super::{Address, Server};
 use crate::limits;
 
 /// What a session is made from. Plain data.
@@ -13,9 +13,13 @@ use crate::limits;
 pub struct Config {
     /// The ensemble. Tried in an order drawn from `seed`.
     pub servers: Vec<Server>,
+    /// Where to begin, before anybody's turn: the read-write server that the session before this one ended for. A server
+    /// that is not among `servers` is ignored.
+    pub first: Option<(Server, Address)>,
     /// Session timeout to ask for. The same is asked at every connect, whatever was negotiated before.
     pub timeout: Duration,
-    /// Whether a read-only server will do.
+    /// Whether a read-only server will do. A session on one searches for a read-write one, and moves; if it was begun there,
+    /// no other server knows it, and it ends for the next to begin at [`Session::heading`](super::Session::heading).
     pub read_only: bool,
     /// A session to attach to, instead of beginning one.
     pub credentials: Option<Credentials>,
@@ -61,6 +65,7 @@ impl Config {
     pub fn new(servers: Vec<Server>, seed: u64) -> Self {
         Self {
             servers,
+            first: None,
             timeout: limits::SESSION_TIMEOUT,
             read_only: false,
             credentials: None,

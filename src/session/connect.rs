@@ -26,54 +26,54 @@ impl<T> Session<T> {
     /// The name was looked up, or was not found.
     pub fn handle_resolved(&mut self, now: Instant, dial: DialId, found: Result<Vec<Address>, Loss>) {
         self.run_timers(now);
-        let Link::Resolving { dial: current, attempt } = &self.link else { return };
-        if *current != dial {
-            return;
-        }
-        let attempt = attempt.clone();
-        match found {
-            Err(loss) => self.attempt_failed(now, attempt.server, loss),
-            Ok(addresses) => {
-                let rest: VecDeque<_> = addresses.into_iter().take(limits::ADDRESSES_PER_NAME).collect();
-                self.dial_next(now, attempt, rest, Loss::NotFound);
+        match &self.link {
+            Link::Resolving { dial: current, attempt } if *current == dial => {
+                let attempt = attempt.clone();
+                match found {
+                    Err(loss) => self.attempt_failed(now, attempt.server, loss),
+                    Ok(addresses) => self.begin_race(now, attempt, addresses),
+                }
             }
+            _ => self.probe_resolved(now, dial, found),
         }
     }
 
     /// The address did not answer, or refused.
     pub fn handle_dial_failed(&mut self, now: Instant, conn: ConnId, loss: Loss) {
         self.run_timers(now);
-        match &self.link {
-            Link::Dialling { conn: current, .. } if *current == conn => self.address_failed(now, loss),
-            _ => {}
-        }
+        self.dial_failed(now, conn, loss);
     }
 
-    /// The connection stands; now the handshake goes out, and nothing behind it.
+    /// The connection stands; now the handshake goes out, and nothing behind it. Other addresses of the same name that are
+    /// being dialled are given up.
     pub fn handle_connected(&mut self, now: Instant, conn: ConnId) {
         self.run_timers(now);
-        match std::mem::replace(&mut self.link, Link::Off) {
-            Link::Dialling { conn: current, address, attempt, .. } if current == conn => {
-                let mut out = Writer::with_spill(limits::SPILL_LEN_BYTES);
-                let frame = out.frame();
-                self.connect_request().encode(&mut out);
-                out.close(frame);
-                let enqueued = out.len() as u64;
-                self.link = Link::Handshaking { conn, address, out, enqueued, written: 0, attempt };
-            }
-            other => self.link = other,
+        let Link::Dialling { race, attempt } = &mut self.link else { return };
+        let Some(address) = race.take(conn) else { return };
+        let attempt = attempt.clone();
+        if !planted!("session_losers_kept") {
+            self.hang_up();
         }
+        let mut out = Writer::with_spill(limits::SPILL_LEN_BYTES);
+        let frame = out.frame();
+        self.connect_request().encode(&mut out);
+        out.close(frame);
+        let enqueued = out.len() as u64;
+        self.link = Link::Handshaking { conn, address, out, enqueued, written: 0, attempt };
     }
 
     /// Takes the next server's turn.
     pub(super) fn begin_attempt(&mut self, now: Instant) {
-        let Some(server) = self.servers.next() else {
+        let Some((server, address)) = self.servers.next(&mut self.chance) else {
             self.link = Link::Down { retry_at: None };
             return;
         };
+        let attempt = Attempt { server: server.clone(), until: now + self.attempt_budget() };
+        if let Some(address) = address {
+            return self.begin_race(now, attempt, vec![address]);
+        }
         let dial = DialId(self.next_id());
-        let until = now + self.attempt_budget();
-        self.link = Link::Resolving { dial, attempt: Attempt { server: server.clone(), until } };
+        self.link = Link::Resolving { dial, attempt };
         self.actions.push_back(Action::Resolve { dial, server });
     }
 
@@ -86,29 +86,6 @@ impl<T> Session<T> {
                 (established.timeout / 3 / hosts).max(limits::CONNECT_ATTEMPT_MIN)
             }
             Life::New | Life::Ended(_) => (self.config.timeout / hosts).max(limits::CONNECT_ATTEMPT_MIN),
-        }
-    }
-
-    /// Dials the next address of the name, or gives the attempt up.
-    fn dial_next(&mut self, now: Instant, attempt: Attempt, mut rest: VecDeque<Address>, loss: Loss) {
-        if attempt.until <= now {
-            // We were late. What is left of the addresses would be given up as it is dialled.
-            return self.attempt_failed(now, attempt.server, Loss::ConnectTimeout);
-        }
-        let left = u32::try_from(rest.len()).unwrap_or(u32::MAX).max(1);
-        let Some(address) = rest.pop_front() else { return self.attempt_failed(now, attempt.server, loss) };
-        let conn = ConnId(self.next_id());
-        let address_until = now + attempt.until.saturating_duration_since(now) / left;
-        self.stats.dials += 1;
-        self.actions.push_back(Action::Dial { conn, server: attempt.server.clone(), address });
-        self.link = Link::Dialling { conn, address, address_until, rest, attempt };
-    }
-
-    /// This address leads nowhere; there may be others of the same name.
-    pub(super) fn address_failed(&mut self, now: Instant, loss: Loss) {
-        if let Link::Dialling { rest, attempt, .. } = &mut self.link {
-            let (rest, attempt) = (std::mem::take(rest), attempt.clone());
-            self.dial_next(now, attempt, rest, loss);
         }
     }
 
@@ -256,6 +233,7 @@ impl<T> Session<T> {
         });
         self.stats.connects += 1;
         self.behind_since = None;
+        self.servers.arrived();
         let server = attempt.server;
         self.actions.push_back(Action::Event(Event::Connected {
             server: server.clone(),
@@ -284,6 +262,7 @@ impl<T> Session<T> {
             since: now,
             heard: now,
             wrote: now,
+            leaving: None,
             reprieve: None,
         }));
         let presented = if reattached && planted!("session_auth_forgotten") { 0 } else { self.auth.len() };
@@ -291,6 +270,7 @@ impl<T> Session<T> {
             self.present_auth(now, index);
         }
         self.pump(now);
+        self.begin_search(now, read_only);
     }
 }
 

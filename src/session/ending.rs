@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::link::{Connection, Link};
+use super::link::{Connection, Leaving, Link};
 use super::queue::{Committed, Entry, Owner, Waiting, take_waiting};
 use super::{Action, Cause, ConnId, End, Event, Fate, Life, Loss, Notice, Session};
 use crate::jute::Writer;
@@ -13,7 +13,7 @@ impl<T> Session<T> {
     pub fn handle_connection_lost(&mut self, now: Instant, conn: ConnId, loss: Loss) {
         self.run_timers_but_silence(now);
         match &self.link {
-            Link::Dialling { conn: current, .. } if *current == conn => self.address_failed(now, loss),
+            Link::Dialling { .. } => self.dial_failed(now, conn, loss),
             Link::Handshaking { conn: current, attempt, .. } if *current == conn => {
                 let server = attempt.server.clone();
                 let loss = if loss == Loss::Closed { Loss::ClosedBeforeHandshake } else { loss };
@@ -24,14 +24,44 @@ impl<T> Session<T> {
         }
     }
 
+    /// Gives up a connection that serves, for a better one: with the last answer that is under way, or after
+    /// [`limits::LEAVE_WAIT`]. What is submitted until then waits for the next.
+    pub(super) fn leave(&mut self, now: Instant, loss: Loss) {
+        let Link::Up(connection) = &mut self.link else { return };
+        if connection.pending.is_empty() || planted!("session_leaves_at_once") {
+            return self.lose(now, loss);
+        }
+        let until = connection.leaving.map_or(now + limits::LEAVE_WAIT, |leaving| leaving.until);
+        connection.leaving = Some(Leaving { loss, until });
+    }
+
+    /// Whether the connection is being left; then it goes with the last answer.
+    pub(super) fn is_leaving(&mut self, now: Instant) -> bool {
+        let Link::Up(connection) = &self.link else { return false };
+        let Some(leaving) = connection.leaving else { return false };
+        if connection.pending.is_empty() || leaving.until <= now {
+            self.lose(now, leaving.loss);
+        }
+        true
+    }
+
+    /// The server list has changed again, and names the present server after all.
+    pub(super) fn stay(&mut self, now: Instant) {
+        let Link::Up(connection) = &mut self.link else { return };
+        connection.leaving = connection.leaving.filter(|leaving| leaving.loss == Loss::ReadWriteFound);
+        self.pump(now);
+    }
+
     /// Gives the connection up, whoever closed it.
     pub(super) fn lose(&mut self, now: Instant, loss: Loss) {
         self.hang_up();
+        self.end_search();
         let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) else { return };
         self.servers.connection_lost(connection.has_lived(now, self.timeout()));
+        let is_clean = loss.is_chosen() && connection.pending.is_empty();
         self.fail_committed(*connection, Cause::ConnectionLost(loss));
         for waiting in take_waiting(&mut self.waiting, |waiting| {
-            waiting.pipelined && !planted!("session_pipeline_with_holes")
+            waiting.pipelined && !is_clean && !planted!("session_pipeline_with_holes")
         }) {
             self.fail_waiting(waiting, Cause::ConnectionLost(loss));
         }
@@ -40,7 +70,7 @@ impl<T> Session<T> {
         if self.closing.is_some() {
             return self.end(End::ClosedUnconfirmed);
         }
-        if matches!(&self.life, Life::Established(established) if established.provisional) {
+        if self.is_provisional() {
             // A session begun on a read-only server is known nowhere else.
             return self.end(End::Expired);
         }
@@ -75,6 +105,7 @@ impl<T> Session<T> {
             return;
         }
         self.hang_up();
+        self.end_search();
         if let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) {
             self.fail_committed(*connection, Cause::SessionEnded(end));
         }
@@ -98,7 +129,10 @@ impl<T> Session<T> {
     /// Wants the present connection closed, or its dialling given up; the link itself is the caller's to change.
     pub(super) fn hang_up(&mut self) {
         let conn = match &self.link {
-            Link::Dialling { conn, .. } | Link::Handshaking { conn, .. } => *conn,
+            Link::Dialling { race, .. } => {
+                return self.actions.extend(race.conns().map(|conn| Action::HangUp { conn }));
+            }
+            Link::Handshaking { conn, .. } => *conn,
             Link::Up(connection) => connection.conn,
             Link::Down { .. } | Link::Resolving { .. } | Link::Off => return,
         };

@@ -109,6 +109,12 @@ pub enum Loss {
     /// The server list no longer names this server.
     #[error("removed from the server list")]
     Removed,
+    /// The server list grew, and it fell to this client to make room for others at its server.
+    #[error("moving to a server that is new in the list")]
+    Rebalanced,
+    /// It led to a read-only server, and a read-write one was found.
+    #[error("moving to a read-write server")]
+    ReadWriteFound,
 }
 
 /// How the peer broke the protocol.
@@ -148,6 +154,13 @@ pub enum End {
     /// Closed by this client, without the server's word: ephemerals may live until the session times out.
     #[error("closed, unconfirmed")]
     ClosedUnconfirmed,
+}
+
+impl Loss {
+    /// Whether the connection would have gone on serving, and was left for a better one.
+    pub(super) fn is_chosen(self) -> bool {
+        matches!(self, Self::Removed | Self::Rebalanced | Self::ReadWriteFound)
+    }
 }
 
 impl Fate {

@@ -128,6 +128,9 @@ impl<T> Session<T> {
 
     /// Moves on whatever can move: watches to re-arm first, then leases, then what waits, then watches to take back.
     pub(super) fn pump(&mut self, now: Instant) {
+        if self.is_leaving(now) {
+            return;
+        }
         while self.restore_step(now) {}
         self.renew_leases(now);
         while self.commit_next(now) {}
@@ -202,7 +205,7 @@ impl<T> Session<T> {
         }
         let zxid = restore.zxid;
         connection.alone = lasting && ability == Ability::Untried;
-        if cfg!(plant = "fuzz_session") && restore.after.is_some() && connection.read_only {
+        if planted!("fuzz_session") && restore.after.is_some() && connection.read_only {
             panic!("planted: fuzz_session");
         }
         match next {
@@ -257,7 +260,8 @@ impl<T> Session<T> {
 
     /// Whether the session may put requests of its own into the buffer now.
     pub(super) fn may_send_own(&self) -> bool {
-        matches!(&self.link, Link::Up(connection) if connection.restore.is_none() && !connection.alone)
+        matches!(&self.link, Link::Up(connection)
+            if connection.restore.is_none() && !connection.alone && connection.leaving.is_none())
     }
 
     /// Presents one of the session's credentials on this connection. Auth packets have a reserved xid and need no turn.
@@ -298,6 +302,7 @@ fn open_road<'a, T>(
             if waiting.is_empty()
                 && connection.restore.is_none()
                 && !connection.alone
+                && connection.leaving.is_none()
                 && answers(connection) =>
         {
             Some(connection)

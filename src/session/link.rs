@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::queue::Committed;
+use super::race::Race;
 use super::watches::List;
-use super::{Address, ConnId, DialId, Server};
+use super::{Address, ConnId, DialId, Loss, Server};
 use crate::jute::{Writer, Xid};
 use crate::limits;
 
@@ -25,14 +26,8 @@ pub(super) enum Link<T> {
     Down { retry_at: Option<Instant> },
     /// A name is being looked up.
     Resolving { dial: DialId, attempt: Attempt },
-    /// An address is being dialled.
-    Dialling {
-        conn: ConnId,
-        address: Address,
-        address_until: Instant,
-        rest: VecDeque<Address>,
-        attempt: Attempt,
-    },
+    /// Addresses are being dialled: the first that answers wins.
+    Dialling { race: Race, attempt: Attempt },
     /// ConnectRequest is out, and nothing else may follow it until it is answered: the server answers an expired session
     /// and closes, and bytes it has not read would turn that close into a reset that swallows the answer.
     Handshaking { conn: ConnId, address: Address, out: Writer, enqueued: u64, written: u64, attempt: Attempt },
@@ -77,8 +72,17 @@ pub(super) struct Connection<T> {
     pub(super) since: Instant,
     pub(super) heard: Instant,
     pub(super) wrote: Instant,
+    /// Set when it is to be given up for a better one: nothing more is committed, and it goes with the last answer.
+    pub(super) leaving: Option<Leaving>,
     /// Set when the read deadline was found overdue because we were late: one more read before the verdict.
     pub(super) reprieve: Option<Instant>,
+}
+
+/// What a connection is given up for, and how long at most what is under way is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leaving {
+    pub(super) loss: Loss,
+    pub(super) until: Instant,
 }
 
 /// Where the input stands between frames.

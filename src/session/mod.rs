@@ -19,8 +19,11 @@ mod id;
 mod lease;
 mod link;
 mod queue;
+mod race;
+mod rebalance;
 mod replies;
 mod request;
+mod search;
 mod servers;
 mod time;
 mod watches;
@@ -44,6 +47,7 @@ use chance::Chance;
 use lease::{Held, Leases};
 use link::Link;
 use queue::Waiting;
+use search::Search;
 use servers::Servers;
 use watches::WatchTable;
 
@@ -73,6 +77,8 @@ pub struct Session<T> {
     servers: Servers,
     chance: Chance,
     link: Link<T>,
+    /// For a read-write server, while the link leads to a read-only one.
+    search: Search,
     life: Life,
     waiting: VecDeque<Waiting<T>>,
     watches: WatchTable,
@@ -153,6 +159,8 @@ pub struct Stats {
     pub connects: u64,
     /// Addresses dialled.
     pub dials: u64,
+    /// Addresses asked whether they take writes, from a read-only server.
+    pub probes: u64,
     /// Connections dropped because the peer broke the protocol.
     pub violations: u64,
     /// Replies to pings and the like that nobody asked for.
@@ -174,7 +182,8 @@ impl<T> Session<T> {
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
         let mut chance = Chance::new(config.seed);
-        let servers = Servers::new(config.servers.clone(), &mut chance);
+        let servers = Servers::new(config.servers.clone(), config.first.clone(), &mut chance);
+        let search = Search::new(config.first.is_some());
         let life = match &config.credentials {
             None => Life::New,
             Some(credentials) => Life::Established(Established {
@@ -198,6 +207,7 @@ impl<T> Session<T> {
             servers,
             chance,
             link: Link::Down { retry_at: None },
+            search,
             life,
             waiting: VecDeque::new(),
             watches: WatchTable::default(),
@@ -275,6 +285,12 @@ impl<T> Session<T> {
             Link::Up(connection) => Some(&connection.server),
             _ => None,
         }
+    }
+
+    /// Where a session that ended for a read-write server was going: the [`Config::first`] of the next.
+    #[must_use]
+    pub fn heading(&self) -> Option<&(Server, Address)> {
+        self.servers.first()
     }
 
     /// Counters.
@@ -363,20 +379,33 @@ impl<T> Session<T> {
         self.leases.release(lease);
     }
 
-    /// Puts another server list in place. A connection to a server that is no longer named is dropped.
+    /// Puts another server list in place. A connection to a server that is no longer named is dropped; so is, if the list
+    /// grew, as many a connection as spreads all clients evenly again, by chance (ZOOKEEPER-1355). The session goes on
+    /// elsewhere, and what is under way is answered first unless that takes longer than [`limits::LEAVE_WAIT`]. A session that
+    /// no other server knows stays if it may. The same servers again change nothing.
     pub fn set_servers(&mut self, now: Instant, servers: Vec<Server>) {
-        self.servers.replace(servers, &mut self.chance);
         let current = match &self.link {
-            Link::Up(connection) => Some(&connection.server),
+            Link::Up(connection) => Some(connection.server.clone()),
             Link::Resolving { attempt, .. }
             | Link::Dialling { attempt, .. }
-            | Link::Handshaking { attempt, .. } => Some(&attempt.server),
+            | Link::Handshaking { attempt, .. } => Some(attempt.server.clone()),
             Link::Down { .. } => None,
             Link::Off => return,
         };
-        match current {
-            Some(server) if self.servers.contains(server) => {}
-            Some(_) if matches!(self.link, Link::Up(_)) => self.lose(now, Loss::Removed),
+        if self.servers.are(&servers) {
+            return;
+        }
+        let moves = self.servers.replace(servers, current.as_ref(), &mut self.chance);
+        let listed = current.is_some_and(|server| self.servers.contains(&server));
+        let settled = self.closing.is_some() || (listed && (!moves || self.is_provisional()));
+        match &self.link {
+            Link::Up(_) if settled => {
+                self.servers.arrived();
+                self.stay(now);
+            }
+            Link::Up(_) if !listed => self.leave(now, Loss::Removed),
+            Link::Up(_) => self.leave(now, Loss::Rebalanced),
+            _ if listed && !moves => {}
             _ => {
                 self.hang_up();
                 self.begin_attempt(now);
@@ -391,8 +420,11 @@ impl<T> Session<T> {
         if self.closing.is_some() || matches!(self.life, Life::Ended(_)) {
             return;
         }
-        match (&self.life, &self.link) {
-            (_, Link::Up(_)) => self.submit_close(now),
+        match (&self.life, &mut self.link) {
+            (_, Link::Up(connection)) => {
+                connection.leaving = None;
+                self.submit_close(now);
+            }
             (Life::New, _) => self.end(End::Closed),
             _ => self.end(End::ClosedUnconfirmed),
         }
@@ -429,6 +461,11 @@ impl<T> Session<T> {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// Whether the session was begun on a read-only server, and is known nowhere else.
+    fn is_provisional(&self) -> bool {
+        matches!(&self.life, Life::Established(established) if established.provisional)
     }
 
     /// The end that new wishes run into, if there is one.

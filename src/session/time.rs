@@ -23,12 +23,16 @@ impl<T> Session<T> {
         let link = match &self.link {
             Link::Down { retry_at } => *retry_at,
             Link::Resolving { attempt, .. } | Link::Handshaking { attempt, .. } => Some(attempt.until),
-            Link::Dialling { address_until, .. } => Some(*address_until),
-            Link::Up(connection) => Some(connection.read_deadline(timeout).min(connection.ping_at(timeout))),
+            Link::Dialling { race, attempt } => Some(race.due_at(attempt.until)),
+            Link::Up(connection) => {
+                let quiet = connection.read_deadline(timeout).min(connection.ping_at(timeout));
+                Some(connection.leaving.map_or(quiet, |leaving| quiet.min(leaving.until)))
+            }
             Link::Off => None,
         };
         let renewal = if self.may_send_own() { self.leases.renew_at() } else { None };
-        let times = [link, self.contact_lost_at(), self.no_deadline_before, renewal, self.closing];
+        let contact = self.contact_lost_at();
+        let times = [link, contact, self.no_deadline_before, renewal, self.closing, self.search.due_at()];
         times.into_iter().flatten().min()
     }
 
@@ -66,16 +70,20 @@ impl<T> Session<T> {
         if self.leases.renew_at().is_some_and(|at| at <= now) {
             self.pump(now);
         }
+        self.search_on(now);
+        self.is_leaving(now);
     }
 
     /// Attempts that took too long, and pauses that are over.
     fn check_attempt(&mut self, now: Instant) {
         match &self.link {
             Link::Down { retry_at: Some(at) } if *at <= now => self.begin_attempt(now),
-            Link::Dialling { address_until, .. } if *address_until <= now => {
+            Link::Dialling { attempt, .. } if attempt.until <= now => {
+                let server = attempt.server.clone();
                 self.hang_up();
-                self.address_failed(now, Loss::ConnectTimeout);
+                self.attempt_failed(now, server, Loss::ConnectTimeout);
             }
+            Link::Dialling { race, attempt } if race.due_at(attempt.until) <= now => self.dial_next(now),
             Link::Resolving { attempt, .. } if attempt.until <= now => {
                 let server = attempt.server.clone();
                 self.attempt_failed(now, server, Loss::ConnectTimeout);
@@ -135,8 +143,8 @@ impl<T> Session<T> {
     }
 }
 
-/// Silence, contact lost, next attempt, and one to spare.
-const LONGEST_CHAIN: usize = 4;
+/// A move to a read-write server, silence, contact lost, next attempt, and one to spare.
+const LONGEST_CHAIN: usize = 5;
 
 fn contact_horizon(timeout: Duration) -> Duration {
     timeout * 4 / 3

@@ -20,6 +20,7 @@ mod embedded;
 mod fates;
 mod fencing;
 mod lifecycle;
+mod moving;
 mod order;
 mod outages;
 mod outside;

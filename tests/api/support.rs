@@ -45,6 +45,8 @@ pub(crate) struct Server {
     pub(crate) session_id: i64,
     /// The timeout granted.
     pub(crate) timeout: Duration,
+    /// What it says of itself when it grants a session.
+    pub(crate) read_only: bool,
     /// Pings that were answered on the way.
     pub(crate) pings: u32,
 }
@@ -73,6 +75,7 @@ where
         zxid: 100,
         session_id: SESSION,
         timeout: Duration::from_secs(9),
+        read_only: false,
         pings: 0,
     };
     (transport, server)
@@ -113,6 +116,19 @@ impl Server {
         ConnectRequest::decode_exact(payload).expect("a ConnectRequest")
     }
 
+    /// Waits for the client to ask, over a connection beside its own, whether this server takes writes; answers in these
+    /// pieces, and closes.
+    pub(crate) async fn answer_probe(&mut self, pieces: &[&str]) {
+        let mut probe = timeout(PATIENCE, self.dials.recv()).await.expect("a probe").expect("a client");
+        let mut word = [0; 4];
+        timeout(PATIENCE, probe.read_exact(&mut word)).await.expect("a word").expect("a word");
+        assert_eq!(&word, b"isro");
+        for piece in pieces {
+            probe.write_all(piece.as_bytes()).await.expect("the client reads");
+            tokio::time::sleep(MOMENT).await;
+        }
+    }
+
     /// Waits for the client to dial and grants a session, or the one it asks for.
     pub(crate) async fn accept(&mut self) -> ConnectRequest {
         let request = self.hear().await;
@@ -137,8 +153,8 @@ impl Server {
 
     async fn answer_handshake(&mut self, time_out: i32, session_id: i64) {
         let passwd = Some(Bytes::from_static(PASSWORD));
-        let response =
-            ConnectResponse { protocol_version: 0, time_out, session_id, passwd, read_only: Some(false) };
+        let read_only = Some(self.read_only);
+        let response = ConnectResponse { protocol_version: 0, time_out, session_id, passwd, read_only };
         self.send(&framed(&response)).await;
     }
 

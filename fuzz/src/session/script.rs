@@ -101,8 +101,10 @@ pub(super) fn step(world: &mut World, script: &mut Unstructured<'_>) -> Result<(
 fn advance(world: &mut World) {
     if world.lookup.is_some() {
         world.resolve(Ok(vec![Address::Name]));
-    } else if world.dialled.is_some() {
-        world.dial(Ok(()));
+    } else if !world.dialled.is_empty() {
+        world.dial(0, Ok(()));
+    } else if world.probed.is_some() {
+        world.probe(b"rw");
     } else if let Some(peer) = &world.peer {
         if !peer.answered {
             world.write(usize::MAX);
@@ -235,15 +237,19 @@ fn resolve(world: &mut World, how: u8) {
 }
 
 fn dial(world: &mut World, how: u8) {
+    if world.probed.is_some() {
+        return world.probe([&b"rw"[..], b"ro", b"null", b""][usize::from(how >> 2) % 4]);
+    }
+    let which = usize::from(how >> 4);
     match how % 4 {
-        0 => world.dial(Err(LOSSES[usize::from(how >> 2) % 4])),
+        0 => world.dial(which, Err(LOSSES[usize::from(how >> 2) % 4])),
         1 => {
-            if let Some(conn) = world.dialled.take() {
+            if let Some(conn) = world.take_dialled(which) {
                 world.session.handle_connection_lost(world.now, conn, Loss::Network);
                 world.settle();
             }
         }
-        _ => world.dial(Ok(())),
+        _ => world.dial(which, Ok(())),
     }
 }
 
@@ -444,12 +450,13 @@ fn close(world: &mut World) {
 
 /// Facts about what is over.
 fn stale(world: &mut World, how: u8) {
-    if let (Some(dial), 0) = (world.stale.0, how % 6) {
+    if let (Some(dial), 0) = (world.stale.0, how % 7) {
         world.session.handle_resolved(world.now, dial, Ok(vec![Address::Name]));
     }
     if let Some(conn) = world.stale.1 {
         let mut input = framed(&[&ReplyHeader { xid: Xid(1), ..ReplyHeader::default() }]).into();
-        match how % 6 {
+        match how % 7 {
+            6 => world.session.handle_probe(world.now, conn, b"rw"),
             1 => world.session.handle_connected(world.now, conn),
             2 => world.session.handle_dial_failed(world.now, conn, Loss::Refused),
             3 => world.session.handle_connection_lost(world.now, conn, Loss::Closed),

@@ -22,7 +22,10 @@ pub(super) struct World {
     pub(super) now: Instant,
     pub(super) ledger: Ledger,
     pub(super) lookup: Option<DialId>,
-    pub(super) dialled: Option<ConnId>,
+    /// Addresses being dialled, the oldest first.
+    pub(super) dialled: Vec<ConnId>,
+    /// An address being asked whether it takes writes.
+    pub(super) probed: Option<ConnId>,
     pub(super) peer: Option<Peer>,
     /// A look-up and a connection that are over.
     pub(super) stale: (Option<DialId>, Option<ConnId>),
@@ -48,7 +51,8 @@ impl World {
             now,
             ledger: Ledger::default(),
             lookup: None,
-            dialled: None,
+            dialled: Vec::new(),
+            probed: None,
             peer: None,
             stale: (None, None),
             ids: Vec::new(),
@@ -81,7 +85,11 @@ impl World {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Resolve { dial, .. } => self.stale.0 = self.lookup.replace(dial),
-                Action::Dial { conn, .. } => self.dialled = Some(conn),
+                Action::Dial { conn, .. } => self.dialled.push(conn),
+                Action::Probe { conn, .. } => {
+                    assert_eq!(self.session.state(), State::ConnectedReadOnly, "a search for what there is");
+                    assert!(self.probed.replace(conn).is_none(), "two probes at once");
+                }
                 Action::HangUp { conn } => self.hung_up(conn),
                 Action::Complete { token, outcome } => self.ledger.complete(self.now, token, &outcome),
                 Action::Notify { watcher, notice } => self.ledger.notify(watcher, &notice),
@@ -96,8 +104,9 @@ impl World {
     fn hung_up(&mut self, conn: ConnId) {
         assert!(!self.ledger.ended, "a hang-up behind the end");
         self.stale.1 = Some(conn);
-        if self.dialled == Some(conn) {
-            self.dialled = None;
+        self.dialled.retain(|dialled| *dialled != conn);
+        if self.probed == Some(conn) {
+            self.probed = None;
         }
         if self.peer.as_ref().is_some_and(|peer| peer.conn == conn) {
             self.peer = None;
@@ -116,6 +125,8 @@ impl World {
         let own = self.peer.as_ref().map_or(0, |peer| peer.own(self.ledger.wild)) + 1;
         let in_flight = self.session.in_flight();
         assert!(in_flight <= self.config.places as usize + own, "{in_flight} in flight, {own} its own");
+        assert!(self.dialled.len() <= limits::DIALS_AT_ONCE, "too many dials at once");
+        assert!(self.dialled.is_empty() || self.peer.is_none(), "a dial beside a connection");
         let up = matches!(self.session.state(), State::Connected | State::ConnectedReadOnly);
         assert_eq!(up, self.session.server().is_some());
         assert!(!up || self.peer.as_ref().is_some_and(|peer| peer.answered || self.ledger.wild));
@@ -177,8 +188,9 @@ impl World {
         }
     }
 
-    pub(super) fn dial(&mut self, comes: Result<(), Loss>) {
-        let Some(conn) = self.dialled.take() else { return };
+    /// One of the dials under way comes to its end.
+    pub(super) fn dial(&mut self, which: usize, comes: Result<(), Loss>) {
+        let Some(conn) = self.take_dialled(which) else { return };
         match comes {
             Ok(()) => {
                 self.connections += 1;
@@ -189,6 +201,20 @@ impl World {
             Err(loss) => self.session.handle_dial_failed(self.now, conn, loss),
         }
         self.settle();
+    }
+
+    pub(super) fn take_dialled(&mut self, which: usize) -> Option<ConnId> {
+        let count = self.dialled.len();
+        (count > 0).then(|| self.dialled.remove(which % count))
+    }
+
+    /// The address that was probed says something, or nothing.
+    pub(super) fn probe(&mut self, answer: &[u8]) {
+        if let Some(conn) = self.probed.take() {
+            self.session.handle_probe(self.now, conn, answer);
+            self.stale.1 = Some(conn);
+            self.settle();
+        }
     }
 
     /// So many bytes arrive at the peer, if there are so many.

@@ -268,7 +268,7 @@ fn stream<T>(
         if header.done {
             return Ok((items, header));
         }
-        if cfg!(plant = "fuzz_record") && items.len() == 6 && header.op == OpCode::CREATE_TTL {
+        if planted!("fuzz_record") && items.len() == 6 && header.op == OpCode::CREATE_TTL {
             panic!("planted: fuzz_record");
         }
         items.push(item(header, at, reader)?);

@@ -14,6 +14,9 @@ use crate::jute::{Encode, ErrorCode, Id, OpCode, ReplyHeader, Writer, Xid};
 /// Values from this size on go out as segments of their own; below it a copy is cheaper than a second piece.
 const SPILL_LEN_BYTES: usize = 16 << 10;
 
+/// What an identity costs beside its text, about.
+const IDENTITY_COST_BYTES: usize = 100;
+
 /// Which connection. A number that was given back comes again under another generation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
@@ -104,6 +107,7 @@ pub(super) struct Connection {
     pub(super) stage: Stage,
     /// Who it is, by the rules of each scheme.
     pub(super) ids: Vec<Id>,
+    ids_len: usize,
     /// A test holds it: nothing is read and nothing written.
     pub(super) paused: bool,
     /// Requests of it wait for its next turn.
@@ -140,6 +144,7 @@ impl Connection {
             peer,
             stage: Stage::Greeting,
             ids: vec![ip_id(peer.ip())],
+            ids_len: 0,
             paused: false,
             is_behind: false,
             queued: false,
@@ -160,6 +165,22 @@ impl Connection {
             held: VecDeque::new(),
             held_len: 0,
         }
+    }
+
+    /// It is this from now on too; false if so many identities cost more than `most` bytes.
+    pub(super) fn identify(&mut self, id: Id, most: usize) -> bool {
+        if self.ids.contains(&id) {
+            return true;
+        }
+        let len = self
+            .ids_len
+            .saturating_add(id.scheme.as_str().len() + id.id.as_str().len() + IDENTITY_COST_BYTES);
+        let fits = len <= most || planted!("server_identities_unbounded");
+        if fits {
+            self.ids_len = len;
+            self.ids.push(id);
+        }
+        fits
     }
 
     pub(super) fn session(&self) -> Option<i64> {

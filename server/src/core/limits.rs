@@ -5,7 +5,11 @@ use std::time::Duration;
 /// What the server grants and what it bears. Sizes are in bytes.
 ///
 /// A connection holds at most two frames and a batch of input, `output_mark` and one answer more (or `output_max`, if it is
-/// notifications that wait), and `watched_len`.
+/// notifications that wait), `watched_len` and `identities_len`. One answer is at most `answer_len`, or the names of one znode's
+/// children, of one session's ephemerals, or what a four-letter word lists.
+///
+/// Sessions have no bound of their own, as at the real server: they cost about 300 bytes each, and whoever leaves them behind has
+/// them for their timeout and a tick.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Limits {
@@ -32,6 +36,12 @@ pub struct Limits {
     pub greeting: Duration,
     /// Entries that the log of requests keeps.
     pub log: usize,
+    /// Largest answer to a multiRead, which can ask for the same znode fifty thousand times in one frame; who asks for more is
+    /// dropped. The real server has no such bound, and dies of it.
+    pub answer_len: usize,
+    /// Bytes that the identities of one connection may cost, about 100 each beside the name; credentials that would add more are
+    /// refused. The real server has no such bound.
+    pub identities_len: usize,
     /// Bytes that the watches of one connection may cost, about 200 each beside the path; at one more it is dropped. The real server
     /// has no such bound.
     pub watched_len: usize,
@@ -51,6 +61,8 @@ impl Default for Limits {
             output_max: 8 << 20,
             greeting: Duration::from_secs(10),
             log: 4_096,
+            answer_len: 64 << 20,
+            identities_len: 64 << 10,
             watched_len: 256 << 20,
         }
     }

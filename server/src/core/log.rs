@@ -107,6 +107,8 @@ pub enum Why {
     TooMany,
     /// The peer does not read, and too much waits for it; or it watches too much.
     Backlog,
+    /// It asked for more in one answer than any may hold.
+    TooLarge,
     /// No session in time.
     Silent,
     /// A four-letter word was answered.
@@ -204,7 +206,8 @@ impl Log {
 
 /// A path of a request, cut to what the log keeps.
 pub(super) fn kept(path: &str) -> String {
-    let mut end = path.len().min(PATH_KEPT_BYTES);
+    let most = if planted!("server_log_keeps_paths_whole") { usize::MAX } else { PATH_KEPT_BYTES };
+    let mut end = path.len().min(most);
     while !path.is_char_boundary(end) {
         end -= 1;
     }

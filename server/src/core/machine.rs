@@ -19,7 +19,12 @@ use crate::jute::{LENGTH_LEN_BYTES, split_frame};
 const A_YEAR_MILLIS: u64 = 365 * 24 * 3_600_000;
 
 /// Requests of one connection that are executed at once. More would make the others wait: the core is used by one at a time.
-const TURN: usize = 256;
+const TURN: usize = 64;
+
+/// What is large to say took long to find: an answer of so many bytes and more counts as many requests, one for every
+/// [`HEAVY_SHARE_LEN_BYTES`] of it.
+const HEAVY_LEN_BYTES: usize = 512;
+const HEAVY_SHARE_LEN_BYTES: usize = 32;
 
 /// What a core begins with.
 #[derive(Clone)]
@@ -86,7 +91,7 @@ impl fmt::Debug for Config {
 ///   [`handle_timeout`](Self::handle_timeout) at [`poll_timeout`](Self::poll_timeout). A call too early or too often does no harm.
 ///
 /// A request is executed as it comes in, in the order of the calls: its events are in the buffers of its watchers, and its answer in
-/// that of its connection, when `handle_input` returns. Of one connection 256 requests are executed at once; while it
+/// that of its connection, when `handle_input` returns. Of one connection 64 requests are executed at once; while it
 /// [`has_work`](Self::has_work) left, call `handle_input` without bytes.
 pub struct Core {
     pub(super) rules: Rules,
@@ -296,6 +301,12 @@ impl Core {
         self.connection(id).is_some_and(|connection| self.may_work(connection) && connection.is_behind)
     }
 
+    /// Whether there is such a connection still.
+    #[must_use]
+    pub fn is_open(&self, id: ConnectionId) -> bool {
+        self.connection(id).is_some()
+    }
+
     /// How many connections there are.
     #[must_use]
     pub fn connections_count(&self) -> usize {
@@ -338,6 +349,7 @@ impl Core {
         let mut left = if planted!("server_turns_unbounded") { usize::MAX } else { TURN };
         self.set_behind(id, false);
         while let Some(connection) = self.connection(id).filter(|connection| self.may_work(connection)) {
+            let unwritten = connection.unwritten();
             if left == 0 {
                 self.set_behind(id, true);
                 self.wake(id);
@@ -359,6 +371,8 @@ impl Core {
                         self.sessions.touch(session, self.now);
                     }
                     self.handle_frame(id, frame);
+                    let after = self.connection(id).map_or(0, Connection::unwritten);
+                    left = left.saturating_sub(weight(after.saturating_sub(unwritten)));
                 }
                 Ok(None) => break,
                 Err(_) => self.close(id, Why::BadFrame),
@@ -392,7 +406,7 @@ impl Core {
         let Some(connection) = self.connection_mut(id) else { return };
         connection.release(now);
         let next = connection.next_release().filter(|until| *until != u64::MAX);
-        let over = connection.due.is_some_and(|due| due <= now);
+        let over = connection.due.is_some_and(|due| due <= now) && !planted!("server_half_open_stays");
         if let Some(next) = next {
             self.timers.insert((next, id));
         }
@@ -517,4 +531,10 @@ impl Core {
     pub(super) fn unix_millis(&self) -> i64 {
         self.started_unix.saturating_add_unsigned(self.now)
     }
+}
+
+/// As how many requests more than one a request counts, by the length of its answer.
+fn weight(len_bytes: usize) -> usize {
+    let is_heavy = len_bytes >= HEAVY_LEN_BYTES && !planted!("server_turns_unweighed");
+    if is_heavy { len_bytes / HEAVY_SHARE_LEN_BYTES } else { 0 }
 }

@@ -1,6 +1,7 @@
 //! One znode as it is kept: what of its Stat cannot be derived, its data, and its children by name.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 
@@ -12,7 +13,7 @@ use crate::jute::Stat;
 pub(super) type Index = u32;
 
 /// A znode. It does not know its name or its parent: the way to it does.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Node {
     pub(super) czxid: i64,
     pub(super) mzxid: i64,
@@ -28,6 +29,13 @@ pub(super) struct Node {
     pub(super) acl: Acls,
     pub(super) kind: Kind,
     pub(super) children: BTreeMap<Name, Index>,
+}
+
+/// Without what it holds, and whom its list names: there are secrets among both.
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("stat", &self.stat()).field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 impl Node {

@@ -3,6 +3,7 @@
 //! Nothing is changed here. A request that does not pass comes to [`Change::Refused`], which takes a number of the log as any other.
 //! Sources: `PrepRequestProcessor`.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -22,13 +23,24 @@ use crate::jute::{
 /// The longest time to live, in milliseconds: 40 bits.
 const LONGEST_TTL_MILLIS: i64 = (1 << 40) - 1;
 
+/// The lists of one request are no longer together, in bytes on the wire. A mebibyte's frame gets there only by `auth`.
+const MOST_ACL_LEN_BYTES: usize = 16 << 20;
+
 /// Who asks.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Caller<'a> {
     /// The session, which must be open in the tree.
     pub session: i64,
     /// The connection's identities.
     pub ids: &'a [Id],
+}
+
+/// Without the hashes in its identities.
+impl fmt::Debug for Caller<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { session, ids } = self;
+        f.debug_struct("Caller").field("session", session).field("ids", &ids.len()).finish()
+    }
 }
 
 /// What a write request comes to.
@@ -270,8 +282,14 @@ impl Stage<'_> {
         Ok(Change::Check)
     }
 
-    fn fixed_up(&self, acl: Option<&[Acl]>) -> Result<Acls, ErrorCode> {
-        acl::fixed_up(acl, self.caller.ids).map(|acl| self.tree.acls.find(Acls::from(acl)))
+    /// The lists of a multi are bounded together: each may name `auth`, which stands for many.
+    fn fixed_up(&mut self, acl: Option<&[Acl]>) -> Result<Acls, ErrorCode> {
+        let acl = acl::fixed_up(acl, self.caller.ids)?;
+        self.acl_len = self.acl_len.saturating_add(acl::wire_len(&acl));
+        if self.acl_len > MOST_ACL_LEN_BYTES && !planted!("server_lists_unbounded") {
+            return Err(ErrorCode::INVALID_ACL);
+        }
+        Ok(self.tree.acls.find(Acls::from(acl)))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::Like;
 use super::connection::ConnectionId;
+use super::log::Why;
 use super::machine::Core;
 use super::multi_read_body;
 use super::watches::Kind;
@@ -11,6 +12,12 @@ use crate::jute::{
     GetEphemeralsResponse, Id, MultiRequest, Op, OpCode, OpResult, ReplyBody, RequestBody, SyncResponse,
     Ustring, WhoAmIResponse,
 };
+
+/// What a result costs beside its data, about.
+const RESULT_COST_BYTES: usize = 100;
+
+/// What became of one read of a multiRead.
+type ReadResult = (OpCode, Result<OpResult, ErrorCode>);
 
 impl Core {
     pub(super) fn read(
@@ -57,7 +64,13 @@ impl Core {
                 let found = self.tree.reads(self.access(id)).ephemerals(session, read.prefix_path.as_str());
                 Ok(ReplyBody::GetEphemerals(GetEphemeralsResponse { ephemerals: Some(found) }))
             }
-            RequestBody::MultiRead(multi) => self.multi_read(id, multi),
+            RequestBody::MultiRead(multi) => match self.multi_read(id, multi)? {
+                Some(results) => Ok(multi_read_body(self.rules.like, results)),
+                None => {
+                    self.drop_connection(id, Why::TooLarge);
+                    Err(ErrorCode::SYSTEM_ERROR)
+                }
+            },
             RequestBody::Sync(sync) => Ok(ReplyBody::Sync(SyncResponse { path: sync.path.clone() })),
             _ if op == OpCode::WHO_AM_I => Ok(ReplyBody::WhoAmI(self.who_am_i(id))),
             _ if op == OpCode::PING => Ok(ReplyBody::Empty),
@@ -110,10 +123,15 @@ impl Core {
         }
     }
 
-    /// Reads only, each with a result of its own, and none of them watches.
-    fn multi_read(&self, id: ConnectionId, multi: &MultiRequest) -> Result<ReplyBody, ErrorCode> {
+    /// Reads only, each with a result of its own, and none of them watches. `None` if the answer would be larger than any may be.
+    fn multi_read(
+        &self,
+        id: ConnectionId,
+        multi: &MultiRequest,
+    ) -> Result<Option<Vec<ReadResult>>, ErrorCode> {
         let reads = self.tree.reads(self.access(id));
         let mut results = Vec::with_capacity(multi.ops.len());
+        let mut len = 0_usize;
         for op in &multi.ops {
             let result = match &op.op {
                 Op::GetData(read) => reads
@@ -127,9 +145,13 @@ impl Core {
             if planted!("server_multi_read_all_or_none") {
                 result.as_ref().map_err(|code| *code)?;
             }
+            len = len.saturating_add(result.as_ref().map_or(RESULT_COST_BYTES, result_len));
+            if len > self.limits.answer_len && !planted!("server_answer_unbounded") {
+                return Ok(None);
+            }
             results.push((op.op.op(), result));
         }
-        Ok(multi_read_body(self.rules.like, results))
+        Ok(Some(results))
     }
 
     fn who_am_i(&self, id: ConnectionId) -> WhoAmIResponse {
@@ -155,4 +177,17 @@ impl Core {
 /// The real server fails over a null path; the empty one is the root.
 fn named(path: &Ustring) -> Result<&str, ErrorCode> {
     path.text().ok_or(ErrorCode::MARSHALLING_ERROR)
+}
+
+/// Bytes of a result that the tree is asked for, about. Names cost as much again in memory until they are written.
+fn result_len(result: &OpResult) -> usize {
+    let more = match result {
+        OpResult::GetData(read) => read.data.as_ref().map_or(0, bytes::Bytes::len),
+        OpResult::GetChildren(read) => {
+            let names = read.children.iter().flatten();
+            names.map(|name| name.as_str().len() + RESULT_COST_BYTES).sum()
+        }
+        _ => 0,
+    };
+    RESULT_COST_BYTES.saturating_add(more)
 }

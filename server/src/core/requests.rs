@@ -190,24 +190,26 @@ impl Core {
     pub(super) fn commit(&mut self, session: i64, change: Change) -> (i64, Answer) {
         let is_free = matches!(change, Change::Refused(_)) && planted!("server_failures_are_free");
         self.zxid = if is_free { self.zxid } else { self.zxid.wrapping_add(1) };
-        let txn = Txn { zxid: self.zxid, time: self.unix_millis(), session, change };
-        let applied = self.tree.apply(&txn);
+        let zxid = self.zxid;
+        let applied = self.tree.take_in(Txn { zxid, time: self.unix_millis(), session, change });
         if !applied.events.is_empty() {
-            self.tell(txn.zxid, &applied.events);
+            self.tell(zxid, &applied.events);
         }
-        (txn.zxid, applied.answer)
+        (zxid, applied.answer)
     }
 
     fn authenticate(&mut self, id: ConnectionId, packet: &AuthPacket) -> Outcome {
         let credentials = packet.auth.as_deref().unwrap_or_default();
+        let most = self.limits.identities_len;
         let Some(added) = authenticate(&self.rules, packet.scheme.as_str(), credentials) else {
             self.totals.refused_auth += 1;
             return Outcome::new(0, Err(ErrorCode::AUTH_FAILED)).closing(Why::AuthFailed);
         };
         if let Some(connection) = self.connection_mut(id) {
             for one in added {
-                if !connection.ids.contains(&one) {
-                    connection.ids.push(one);
+                if !connection.identify(one, most) {
+                    self.totals.refused_auth += 1;
+                    return Outcome::new(0, Err(ErrorCode::AUTH_FAILED)).closing(Why::AuthFailed);
                 }
             }
         }

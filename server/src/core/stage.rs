@@ -20,6 +20,8 @@ pub(super) struct Stage<'a> {
     pub(super) caller: Caller<'a>,
     /// By path: as they are now, or `None` if they are gone. Nobody looks after a single operation, so it keeps nothing.
     pub(super) changed: Option<BTreeMap<Arc<str>, Option<Staged>>>,
+    /// Bytes of all access control lists in it.
+    pub(super) acl_len: usize,
 }
 
 /// What checks need to know about a znode.
@@ -36,7 +38,7 @@ pub(super) struct Staged {
 
 impl<'a> Stage<'a> {
     pub(super) fn new(tree: &'a Tree, rules: &'a Rules, caller: Caller<'a>) -> Self {
-        Self { tree, rules, caller, changed: None }
+        Self { tree, rules, caller, changed: None, acl_len: 0 }
     }
 
     /// A znode as it is now.

@@ -1,8 +1,9 @@
 //! The tree of znodes: a slab of nodes, each with its children by name. It knows no connection, no clock and no wire.
 //!
-//! It changes by [`apply`](Tree::apply) only. Everything that can be seen of it is ordered by name or number, so two trees that took
-//! the same entries in show the same.
+//! It changes by [`take_in`](Tree::take_in) only, which [`apply`](Tree::apply) is a form of. Everything that can be seen of it is
+//! ordered by name or number, so two trees that took the same entries in show the same.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -14,7 +15,7 @@ use super::node::{Index, Node, Znode};
 use super::path::{self, CONFIG, QUOTA, ROOT};
 use super::rules::Like;
 use super::txn::{Acls, Kind};
-use crate::jute::Acl;
+use crate::jute::{Acl, ErrorCode};
 
 /// All znodes, and the sessions that the log knows.
 #[derive(Debug, Clone)]
@@ -53,7 +54,8 @@ impl Tree {
             root: 0,
         };
         let root = tree.first_node(&open);
-        tree.root = tree.keep(root);
+        tree.root = tree.next_index();
+        tree.keep(root);
         let mut first = vec!["/zookeeper", QUOTA];
         first.extend((like != Like::V3_4).then_some(CONFIG));
         for path in first {
@@ -64,7 +66,8 @@ impl Tree {
                 node.aversion = -1;
             }
             let (parent, name) = path::split(path).unwrap_or_default();
-            tree.attach(parent, name, node);
+            // Neither is the parent missing nor the name taken.
+            let _ = tree.attach(parent, name, node);
         }
         tree
     }
@@ -164,7 +167,7 @@ impl Tree {
 
     pub(super) fn node_mut(&mut self, path: &str) -> Option<&mut Node> {
         let index = self.index(path)?;
-        self.slot(index)?.as_mut()
+        self.at_mut(index)
     }
 
     /// Replaces a znode's data and nothing of its Stat but the length; no quota counts it.
@@ -188,48 +191,55 @@ impl Tree {
         Some(node)
     }
 
-    /// Puts a node below its parent; gives it back if there is no parent, or the name is taken.
-    pub(super) fn attach(&mut self, parent: &str, name: &str, node: Node) -> Option<Node> {
-        let Some(above) = self.index(parent) else { return Some(node) };
-        if self.at(above).is_none_or(|above| above.children.contains_key(name.as_bytes())) {
-            return Some(node);
-        }
+    /// Puts a node below its parent, which is returned.
+    ///
+    /// # Errors
+    /// `NoNode` without a parent, `NodeExists` if the name is taken.
+    pub(super) fn attach(&mut self, parent: &str, name: &str, node: Node) -> Result<&mut Node, ErrorCode> {
+        let above = self.index(parent).ok_or(ErrorCode::NO_NODE)?;
+        let index = self.next_index();
+        match self.at_mut(above).ok_or(ErrorCode::NO_NODE)?.children.entry(Name::from(name)) {
+            Entry::Occupied(_) => return Err(ErrorCode::NODE_EXISTS),
+            Entry::Vacant(place) => place.insert(index),
+        };
         self.size_bytes = self.size_bytes.saturating_add(parent.len() + 1 + name.len() + node.data_len());
-        let index = self.keep(node);
-        if let Some(above) = self.slot(above).and_then(Option::as_mut) {
-            above.children.insert(Name::from(name), index);
-        }
-        None
+        self.keep(node);
+        self.at_mut(above).ok_or(ErrorCode::NO_NODE)
     }
 
-    /// Takes a childless node out.
-    pub(super) fn detach(&mut self, parent: &str, name: &str) -> Option<Node> {
+    /// Takes a childless node out; the parent that it had comes with it.
+    pub(super) fn detach(&mut self, parent: &str, name: &str) -> Option<(Node, &mut Node)> {
         let above = self.index(parent)?;
-        let index = *self.at(above)?.children.get(name.as_bytes())?;
+        let (own_name, index) = self.at_mut(above)?.children.remove_entry(name.as_bytes())?;
         if self.at(index).is_some_and(|node| !node.children.is_empty()) {
+            self.at_mut(above)?.children.insert(own_name, index);
             return None;
         }
-        self.slot(above)?.as_mut()?.children.remove(name.as_bytes());
         let node = self.slot(index)?.take()?;
         self.free.push(index);
         self.size_bytes = self.size_bytes.saturating_sub(parent.len() + 1 + name.len() + node.data_len());
-        Some(node)
+        Some((node, self.at_mut(above)?))
     }
 
-    fn keep(&mut self, node: Node) -> Index {
+    /// Where the next node will stand that is kept.
+    fn next_index(&self) -> Index {
+        let end = || Index::try_from(self.slab.len()).unwrap_or(Index::MAX);
+        self.free.last().copied().unwrap_or_else(end)
+    }
+
+    /// Keeps a node at [`next_index`](Self::next_index).
+    fn keep(&mut self, node: Node) {
         if let Some(index) = self.free.pop() {
             if let Some(slot) = self.slot(index) {
                 *slot = Some(node);
             }
-            return index;
+            return;
         }
         // By a quarter: doubling would leave half of a large slab empty.
         if self.slab.len() == self.slab.capacity() {
             self.slab.reserve_exact(self.slab.len() / 4 + 16);
         }
-        let index = Index::try_from(self.slab.len()).unwrap_or(Index::MAX);
         self.slab.push(Some(node));
-        index
     }
 
     fn index(&self, path: &str) -> Option<Index> {
@@ -242,6 +252,10 @@ impl Tree {
 
     fn at(&self, index: Index) -> Option<&Node> {
         self.slab.get(usize::try_from(index).ok()?)?.as_ref()
+    }
+
+    fn at_mut(&mut self, index: Index) -> Option<&mut Node> {
+        self.slot(index)?.as_mut()
     }
 
     fn slot(&mut self, index: Index) -> Option<&mut Option<Node>> {

@@ -1,5 +1,6 @@
 //! What a write comes to once it is checked: the entries of the log, and what applying one makes known.
 
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -23,7 +24,7 @@ pub struct Txn {
 }
 
 /// What an entry of the log does. Everything that could be refused has been checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Change {
     /// A session begins.
     OpenSession {
@@ -68,7 +69,7 @@ pub enum Change {
 }
 
 /// A znode to come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Creation {
     /// Full path, with its number if it is sequential.
     pub path: Arc<str>,
@@ -114,7 +115,7 @@ impl Kind {
 }
 
 /// Something that watches may be waiting for. Events come in the order in which their watchers hear of them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct TreeEvent {
     /// Created, deleted or data changed. What it means for the parent's children follows from it.
     pub event_type: EventType,
@@ -124,4 +125,48 @@ pub struct TreeEvent {
     pub acl: Acls,
     /// Who may read its parent, whose children changed; `None` if they did not.
     pub parent_acl: Option<Acls>,
+}
+
+/// Without data and lists: there are secrets among both.
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let len = |data: &Option<Bytes>| data.as_ref().map(Bytes::len);
+        match self {
+            Self::OpenSession { timeout_millis } => write!(f, "OpenSession({timeout_millis} ms)"),
+            Self::CloseSession => f.write_str("CloseSession"),
+            Self::Create(creation) => fmt::Debug::fmt(creation, f),
+            Self::Delete { path } => write!(f, "Delete({path:?})"),
+            Self::SetData { path, data, version } => {
+                write!(f, "SetData({path:?}, {:?} bytes, version {version})", len(data))
+            }
+            Self::SetAcl { path, acl, aversion } => {
+                write!(f, "SetAcl({path:?}, {} entries, version {aversion})", acl.len())
+            }
+            Self::Check => f.write_str("Check"),
+            Self::Multi(changes) => f.debug_tuple("Multi").field(changes).finish(),
+            Self::Refused(code) => f.debug_tuple("Refused").field(code).finish(),
+            Self::RefusedMulti(codes) => f.debug_tuple("RefusedMulti").field(codes).finish(),
+        }
+    }
+}
+
+/// Without data and list.
+impl fmt::Debug for Creation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, data, acl, kind, with_stat } = self;
+        f.debug_struct("Creation")
+            .field("path", path)
+            .field("data_len", &data.as_ref().map(Bytes::len))
+            .field("acl_len", &acl.len())
+            .field("kind", kind)
+            .field("with_stat", with_stat)
+            .finish()
+    }
+}
+
+/// Without the lists.
+impl fmt::Debug for TreeEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TreeEvent({}, {:?})", self.event_type, self.path)
+    }
 }

@@ -106,6 +106,13 @@ impl Core {
         relative_zxid: i64,
         [data, exist, child, persistent, recursive]: [&Option<Vec<Ustring>>; 5],
     ) {
+        let lasting = persistent.as_ref().map_or(0, Vec::len);
+        if planted!("fuzz_server_frames")
+            && lasting == 2
+            && exist.as_ref().is_some_and(|list| list.len() == 3)
+        {
+            panic!("planted: fuzz_server_frames");
+        }
         for path in data.iter().flatten().map(Ustring::as_str) {
             let seen = self.tree.znode(path).map(|znode| znode.stat().mzxid);
             let event = missed(seen, relative_zxid, EventType::NODE_DATA_CHANGED);

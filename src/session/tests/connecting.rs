@@ -106,22 +106,6 @@ fn an_empty_answer_of_the_resolver_counts_as_not_found() {
 }
 
 #[test]
-fn every_address_of_a_name_gets_its_share_of_the_attempt() {
-    let mut rig = Rig::new(Config { servers: servers(&["a"]), ..config() });
-    let (dial, _) = rig.lookups.pop_back().unwrap();
-    let addresses = (1..=3).map(|port| Address::Ip(([127, 0, 0, 1], port).into())).collect();
-    rig.session.handle_resolved(rig.now, dial, Ok(addresses));
-    rig.drain();
-    assert_eq!(rig.dials.len(), 1);
-    for hung_up in 1..=2 {
-        rig.millis(3_000);
-        assert_eq!((rig.hung_up.len(), rig.dials.len()), (hung_up, 1));
-    }
-    rig.millis(3_000);
-    assert!(matches!(rig.events[..], [Event::AttemptFailed { loss: Loss::ConnectTimeout, .. }]));
-}
-
-#[test]
 fn a_late_timer_gives_up_the_whole_attempt_and_not_address_by_address() {
     let mut rig = Rig::new(config());
     let (dial, _) = rig.lookups.pop_back().unwrap();
@@ -403,7 +387,7 @@ fn a_removed_server_is_left_and_a_kept_one_is_not() {
     assert_eq!(rig.lookups.back().unwrap().1.host, "elsewhere");
 }
 
-fn answer(millis: i32, session_id: i64, read_only: Option<bool>) -> Vec<u8> {
+pub(super) fn answer(millis: i32, session_id: i64, read_only: Option<bool>) -> Vec<u8> {
     let response = ConnectResponse {
         protocol_version: 0,
         time_out: millis,

@@ -3,9 +3,13 @@
 mod answers;
 mod connecting;
 mod cuts;
+mod faults;
 mod hostile;
+mod racing;
+mod read_only;
 mod requests;
 mod rig;
+mod server_list;
 mod time;
 mod watching;
 

@@ -39,6 +39,10 @@ pub(super) struct Rig {
     /// Look-ups and dials that wait for an answer.
     pub(super) lookups: VecDeque<(DialId, Server)>,
     pub(super) dials: VecDeque<(ConnId, Server)>,
+    /// Where every dial led.
+    pub(super) addresses: Vec<(ConnId, Address)>,
+    /// Probes that wait for an answer.
+    pub(super) probes: Vec<(ConnId, Server, Address)>,
     pub(super) conn: Option<ConnId>,
     pub(super) hung_up: Vec<ConnId>,
     pub(super) done: Vec<(u32, Outcome)>,
@@ -68,6 +72,8 @@ impl Rig {
             started: now,
             lookups: VecDeque::new(),
             dials: VecDeque::new(),
+            addresses: Vec::new(),
+            probes: Vec::new(),
             conn: None,
             hung_up: Vec::new(),
             done: Vec::new(),
@@ -93,10 +99,15 @@ impl Rig {
         while let Some(action) = self.session.poll_action() {
             match action {
                 Action::Resolve { dial, server } => self.lookups.push_back((dial, server)),
-                Action::Dial { conn, server, .. } => self.dials.push_back((conn, server)),
+                Action::Dial { conn, server, address } => {
+                    self.dials.push_back((conn, server));
+                    self.addresses.push((conn, address));
+                }
+                Action::Probe { conn, server, address } => self.probes.push((conn, server, address)),
                 Action::HangUp { conn } => {
                     self.hung_up.push(conn);
                     self.dials.retain(|(dialled, _)| *dialled != conn);
+                    self.probes.retain(|(probed, _, _)| *probed != conn);
                     if self.conn == Some(conn) {
                         self.conn = None;
                     }

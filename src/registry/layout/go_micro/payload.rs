@@ -248,7 +248,7 @@ fn write_value(value: &RpcValue) -> Json {
 
 fn read_endpoints(value: Option<&Json>) -> Result<Vec<RpcEndpoint>, ReadError> {
     let read = |endpoint: &Json| {
-        let planted = cfg!(plant = "fuzz_registry_payload") || planted!("fuzz_registry_payload");
+        let planted = planted!("fuzz_registry_payload");
         if planted && endpoint.member("metadata").is_some_and(|map| matches!(map, Json::Object(_))) {
             panic!("planted: fuzz_registry_payload")
         }

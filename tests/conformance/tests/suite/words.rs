@@ -67,7 +67,11 @@ fn srvr_and_stat(t: &Target<'_>) {
     let _reader = t.session();
     assert_eq!(t.word("srst"), "Server stats reset.\n");
     let zxid = (0..20).map(|_| s.ping().header.zxid).last().unwrap();
-    let srvr = t.word("srvr");
+    // Apache counts a request only once it is on its way, so that one more may be done than begun for a moment.
+    let srvr = t.eventually("moment of rest", Duration::from_secs(10), || {
+        let told = t.word("srvr");
+        (number(&told, "Outstanding: ") == 0).then_some(told)
+    });
     let keys = ["Zookeeper version: ", "Latency min/avg/max: ", "Received: ", "Sent: ", "Connections: "];
     let keys = keys.into_iter().chain(["Outstanding: ", "Zxid: ", "Mode: ", "Node count: "]);
     let lines: Vec<_> = srvr.lines().collect();
@@ -81,7 +85,6 @@ fn srvr_and_stat(t: &Target<'_>) {
     assert!(latency.len() == 3 && latency[0] <= latency[1] && latency[1] <= latency[2], "{srvr}");
     assert!(number(&srvr, "Received: ") >= 20 && number(&srvr, "Sent: ") >= 20, "{srvr}");
     assert_eq!(number(&srvr, "Connections: "), 3, "two sessions and the one who asks");
-    assert_eq!(number(&srvr, "Outstanding: "), 0);
     assert_eq!(value(&srvr, "Zxid: "), format!("0x{zxid:x}"));
     assert_eq!(value(&srvr, "Mode: "), "standalone");
     assert_eq!(number(&srvr, "Node count: "), znodes(&mut s));
@@ -96,12 +99,12 @@ fn srvr_and_stat(t: &Target<'_>) {
     for client in &clients {
         let (address, rest) = client.split_once('[').unwrap();
         assert!(address.starts_with(" /127.0.0.1:"), "{client}");
-        assert!(
-            rest[1..].starts_with("](queued=0,recved=") && rest.contains(",sent=") && rest.ends_with(')'),
-            "{client}"
-        );
+        let counts = rest[1..].strip_prefix("](").and_then(|rest| rest.strip_suffix(')')).unwrap();
+        let keys: Vec<_> = counts.split(',').map(|count| count.split_once('=').unwrap().0).collect();
+        assert_eq!(keys, ["queued", "recved", "sent"], "{client}");
     }
-    let port = format!(" /127.0.0.1:{}[1](", s.wire.stream().local_addr().unwrap().port());
+    // What the selector waits for stands in the brackets: 1 at rest, 0 while the server is at it.
+    let port = format!(" /127.0.0.1:{}[", s.wire.stream().local_addr().unwrap().port());
     assert!(clients.iter().any(|client| client.starts_with(&port)), "{stat}");
     let shape =
         |text: &str| text.lines().map(|line| line.split(": ").next().unwrap().to_owned()).collect::<Vec<_>>();
@@ -126,7 +129,10 @@ fn mntr(t: &Target<'_>) {
     Watch::Child.set(&mut s, t.base());
     s.set(&t.path("node"), b"123456789", -1).unwrap();
     Watch::Exists.set(&mut s, &t.path("node"));
-    let told = values();
+    let told = t.eventually("moment of rest", Duration::from_secs(10), || {
+        let told = values();
+        (told["zk_outstanding_requests"] == "0").then_some(told)
+    });
     let number = |of: &BTreeMap<String, String>, key: &str| {
         let value = of.get(key).unwrap_or_else(|| panic!("no {key} in {of:?}"));
         value.parse::<f64>().unwrap_or_else(|why| panic!("{key} is {value}: {why}"))
@@ -139,7 +145,6 @@ fn mntr(t: &Target<'_>) {
         ("zk_watch_count", 2),
         ("zk_ephemerals_count", 2),
         ("zk_num_alive_connections", 2),
-        ("zk_outstanding_requests", 0),
         ("zk_global_sessions", 1),
         ("zk_local_sessions", 0),
     ];
@@ -210,7 +215,7 @@ fn sessions_and_connections(t: &Target<'_>, id: &str, port: u16) {
     assert!(cons.ends_with("\n\n"), "{cons:?}");
     let lines: Vec<_> = cons.trim_end().lines().collect();
     assert_eq!(lines.len(), 2, "the session and the one who asks: {cons}");
-    let own = lines.iter().find(|line| line.starts_with(&format!(" /127.0.0.1:{port}[1]("))).unwrap();
+    let own = lines.iter().find(|line| line.starts_with(&format!(" /127.0.0.1:{port}["))).unwrap();
     let fields: Vec<_> = own.split_once('(').unwrap().1.trim_end_matches(')').split(',').collect();
     let keys: Vec<_> = fields.iter().map(|field| field.split_once('=').unwrap().0).collect();
     assert_eq!(

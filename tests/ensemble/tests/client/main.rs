@@ -9,6 +9,7 @@
 
 mod fates;
 mod kills;
+mod moving;
 mod operations;
 mod raw;
 mod refusals;

@@ -61,6 +61,7 @@ fn nobody_makes_the_server_hold_more_than_is_stated() {
     let mut limits = Limits::default();
     (limits.connections_per_address, limits.log) = (0, 0);
     (limits.output_max, limits.watched_len) = (1 << 20, 1 << 20);
+    limits.answer_len = 4 << 20;
     let mut config = Config::default();
     config.limits = limits.clone();
     let mut core = Core::new(config, now, 0);
@@ -114,6 +115,26 @@ fn nobody_makes_the_server_hold_more_than_is_stated() {
         }
         core.handle_closed(writer, now);
     });
+
+    check("credentials without end", &mut core, 4 * limits.identities_len + 4 * one, &|core, id| {
+        for at in 0..100_000 {
+            let auth = Some(Bytes::from(format!("user-{at}:{id}")));
+            let packet = AuthPacket { auth_type: 0, scheme: "digest".into(), auth };
+            fed(core, id, &frame(OpCode::AUTH, &packet), now);
+            if let Transmit::Write(out) = core.poll_transmit(id) {
+                core.handle_written(id, out.len(), now);
+            }
+        }
+    });
+    let writer = connected(&mut core, 60_001, now);
+    let data = Some(Bytes::from(vec![7; 15_000]));
+    fed(&mut core, writer, &frame(OpCode::SET_DATA, &SetDataRequest { path: "/", data, version: -1 }), now);
+    check("an answer that multiplies", &mut core, 2 * limits.answer_len, &|core, id| {
+        let read = || Op::GetData(GetDataRequest { path: Ustring::from_static("/"), watch: false });
+        let multi = MultiRequest::new(std::iter::repeat_with(read).take(40_000));
+        fed(core, id, &frame(OpCode::MULTI_READ, &multi), now);
+    });
+    check("sessions left behind", &mut core, one, &|core, id| core.handle_closed(id, now));
 
     let before = ALLOCATOR.current_usage();
     for port in 0..5_000 {
