@@ -41,7 +41,7 @@ impl AsyncWrite for Picky {
         if most == 0 && !bytes.is_empty() {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
-        let written = Pin::new(&mut self.inner).poll_write(cx, &bytes[..most]);
+        let written = Pin::new(&mut self.inner).poll_write(cx, bytes.get(..most).unwrap_or_default());
         if let Poll::Ready(Ok(len)) = written {
             self.left -= len;
         }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::rig::{PASSWORD, Rig, SESSION_ID, config, frame, get, notification, request};
 use crate::jute::{
-    ConnectResponse, Encode, ErrorCode, EventType, KeeperState, OpCode, Ustring, WatcherEvent, Writer, Xid,
+    ConnectResponse, ErrorCode, EventType, KeeperState, OpCode, Ustring, WatcherEvent, Writer, Xid,
 };
 use crate::session::{Auth, Cause, Config, End, Event, Fate, Loss, Notice, State, Violation, WatchKind};
 
@@ -70,23 +70,6 @@ fn servers_that_accept_and_hang_up_are_named_and_dialled_less_and_less() {
 }
 
 #[test]
-fn whatever_time_a_server_grants_counts_from_then_on() {
-    let mut rig = Rig::connected();
-    rig.cut();
-    rig.accept_next();
-    rig.grant(3_000, SESSION_ID);
-    assert_eq!((rig.session.state(), rig.session.timeout()), (State::Connected, Duration::from_secs(3)));
-    rig.millis(1_000);
-    assert_eq!(rig.one_sent().op, OpCode::PING, "a third of the new timeout");
-    rig.millis(999);
-    assert_eq!(rig.session.state(), State::Connected);
-    rig.millis(1);
-    assert_eq!(rig.session.state(), State::Disconnected, "silence of two thirds of it");
-    rig.millis(2_000);
-    assert_eq!(rig.session.state(), State::Lost, "and contact is lost at four thirds");
-}
-
-#[test]
 fn passwords_of_odd_lengths_are_offered_again_as_they_are() {
     for len in [0, 1, 15, 16, 17, 64] {
         let mut rig = Rig::new(config());
@@ -115,44 +98,6 @@ fn passwords_of_odd_lengths_are_offered_again_as_they_are() {
     bytes[20..24].copy_from_slice(&(-5_i32).to_be_bytes());
     rig.feed(&bytes);
     assert_eq!((rig.session.state(), rig.session.stats().violations), (State::Connecting, 1));
-}
-
-#[test]
-fn another_protocol_version_and_bytes_behind_the_answer_are_ignored() {
-    let mut rig = Rig::new(config());
-    rig.accept();
-    let mut out = Writer::new();
-    let open = out.frame();
-    ConnectResponse { protocol_version: 77, ..granting(9_000, SESSION_ID, password()) }.encode(&mut out);
-    out.raw(b"of a later version");
-    out.close(open);
-    rig.feed(&out.into_bytes());
-    assert_eq!(rig.session.state(), State::Connected);
-    rig.get(1);
-    let xid = rig.one_sent().xid;
-    rig.reply(xid, 1, &());
-    assert!(rig.outcome(1).unwrap().is_ok(), "what is behind the answer is no frame");
-}
-
-#[test]
-fn peers_that_are_no_zookeeper_are_refused_by_their_first_four_bytes() {
-    let others: [&[u8]; 6] = [
-        b"SSH-2.0-OpenSSH_9.2p1\r\n",
-        b"imok",
-        b"This ZooKeeper instance is not currently serving requests\n",
-        b"\x15\x03\x03\x00\x02\x02\x28",
-        b"220 mail.example.org ESMTP\r\n",
-        b"\xff\xff\xff\xffanything",
-    ];
-    for bytes in others {
-        let mut rig = Rig::new(config());
-        rig.accept();
-        rig.feed(bytes);
-        let violation = Violation::FrameLength(i32::from_be_bytes(*bytes.first_chunk().unwrap()));
-        let Some(Event::AttemptFailed { loss, .. }) = rig.events.last() else { panic!("{:?}", rig.events) };
-        assert_eq!(*loss, Loss::Violation(violation));
-        assert_eq!((rig.hung_up.len(), rig.lookups.len()), (1, 1), "on to the next server");
-    }
 }
 
 #[test]
@@ -333,37 +278,6 @@ fn credentials_are_presented_once_a_connection_whenever_they_were_added() {
 }
 
 #[test]
-fn zxids_of_a_new_epoch_are_later_than_all_before() {
-    let mut rig = Rig::connected();
-    for (token, zxid) in
-        [(1, (5 << 32) + i64::from(u32::MAX)), (2, 6 << 32), (3, (6 << 32) + 1), (4, 5 << 32)]
-    {
-        rig.get(token);
-        let xid = rig.one_sent().xid;
-        rig.reply(xid, zxid, &());
-    }
-    assert_eq!(rig.session.last_zxid(), (6 << 32) + 1);
-    rig.cut();
-    assert_eq!(rig.accept_next().last_zxid_seen, (6 << 32) + 1);
-}
-
-#[test]
-fn a_real_session_is_not_given_up_for_a_read_only_server() {
-    // Such a server closes on whoever brings a session, as one behind it would.
-    let mut rig = Rig::new(Config { read_only: true, ..config() });
-    rig.connect();
-    rig.cut();
-    for _ in 0..4 {
-        let asked = rig.accept_next();
-        assert_eq!((asked.session_id, asked.read_only), (SESSION_ID, Some(true)));
-        rig.cut();
-        assert_eq!(rig.session.state(), State::Disconnected);
-    }
-    rig.connect();
-    assert_eq!((rig.session.state(), rig.count(&Event::Ended(End::Expired))), (State::Connected, 0));
-}
-
-#[test]
 fn who_was_frozen_holds_no_lease_and_learns_of_the_end_before_anything_else() {
     let mut rig = Rig::connected();
     for token in 1..=2 {
@@ -417,35 +331,6 @@ fn a_slow_answer_to_every_ping_is_no_silence() {
         }
     }
     assert_eq!((rig.session.state(), rig.session.stats().connects), (State::Connected, 1));
-}
-
-#[test]
-fn close_waits_for_no_connection_at_any_stage() {
-    for stage in 0..4 {
-        for with_session in [false, true] {
-            let mut rig = if with_session { Rig::connected() } else { Rig::new(config()) };
-            if with_session {
-                rig.cut();
-            }
-            rig.get(1);
-            let looked_up = stage > 0;
-            while looked_up && rig.lookups.is_empty() {
-                rig.millis(50);
-            }
-            if stage == 2 {
-                rig.resolve();
-            } else if stage == 3 {
-                rig.accept_next();
-            }
-            rig.session.close(rig.now);
-            rig.drain();
-            let end = if with_session { End::ClosedUnconfirmed } else { End::Closed };
-            assert_eq!(rig.session.state(), State::Ended(end), "stage {stage}");
-            assert_eq!((rig.cause(1), rig.fate(1)), (Some(Cause::SessionEnded(end)), Some(Fate::NotSent)));
-            assert!(rig.take_bytes().is_empty() && rig.session.is_drained());
-            assert_eq!(rig.session.poll_timeout(), None);
-        }
-    }
 }
 
 #[test]
