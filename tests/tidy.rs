@@ -9,6 +9,8 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+#[path = "tidy/faults.rs"]
+mod faults;
 #[path = "tidy/scrub.rs"]
 mod scrub;
 
@@ -346,6 +348,8 @@ fn missing_files(text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
     let spans = text.split('`').skip(1).step_by(2).flat_map(str::split_whitespace);
     let spans = spans
         .filter(|span| homes.iter().any(|home| span.starts_with(home)) && !span.contains(['*', '{', '<']));
+    // What stands behind a file's name is something in it.
+    let spans = spans.map(|span| span.split("::").next().unwrap_or(span));
     links.chain(spans).filter(|path| !exists(path)).map(|path| format!("{path} is not there")).collect()
 }
 

@@ -3,15 +3,21 @@
 //!
 //! The targets below `fuzz_targets/` hand libFuzzer's bytes on; `replay` does the same with files, without libFuzzer.
 
+mod connect_string;
 mod frame;
 mod record;
+mod registry_payload;
+mod reply;
 mod server_frames;
 mod server_operations;
 mod session;
 mod wire;
 
+pub use connect_string::connect_string;
 pub use frame::frame;
 pub use record::record;
+pub use registry_payload::registry_payload;
+pub use reply::reply;
 pub use server_frames::server_frames;
 pub use server_operations::server_operations;
 pub use session::session;
@@ -20,10 +26,13 @@ pub use session::session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 8] = [
     ("frame", frame),
     ("record", record),
     ("session", session),
+    ("reply", reply),
+    ("connect_string", connect_string),
+    ("registry_payload", registry_payload),
     ("server_frames", server_frames),
     ("server_operations", server_operations),
 ];

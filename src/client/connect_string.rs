@@ -63,8 +63,9 @@ pub enum ConnectStringError {
         /// What it was given.
         value: String,
     },
-    /// The credentials of a URL are not valid percent-encoded UTF-8.
-    #[error("the credentials are not valid percent-encoding")]
+    /// There are credentials that are not valid percent-encoded UTF-8, or not where a URL has them. What surrounds them
+    /// is not repeated: where they end is just what is not known.
+    #[error("write credentials as zk://user:password@host, percent-encoded")]
     Credentials,
 }
 
@@ -75,6 +76,7 @@ impl FromStr for ConnectString {
         match text.split_once("://") {
             None => plain(text),
             Some(("zk" | "zookeeper", rest)) => url(rest),
+            Some((scheme, _)) if scheme.contains('@') => Err(ConnectStringError::Credentials),
             Some((scheme, _)) => Err(ConnectStringError::Scheme(scheme.to_owned())),
         }
     }
@@ -107,6 +109,9 @@ fn plain(text: &str) -> Result<ConnectString, ConnectStringError> {
 }
 
 fn server(index: usize, text: &str) -> Result<Server, ConnectStringError> {
+    if text.contains('@') && !planted!("client_url_tells_password") {
+        return Err(ConnectStringError::Credentials);
+    }
     let brackets = || ConnectStringError::Brackets(text.to_owned());
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(brackets)?;
@@ -134,6 +139,16 @@ fn server(index: usize, text: &str) -> Result<Server, ConnectStringError> {
 }
 
 fn url(text: &str) -> Result<ConnectString, ConnectStringError> {
+    let authority_len = text.find(['/', '?']).unwrap_or(text.len());
+    let behind = text.get(authority_len..).unwrap_or_default();
+    url_parts(text).map_err(|error| {
+        // A slash or a question mark in a password: what was taken for a port or an option may be its rest.
+        let astray = behind.contains('@') && !planted!("client_url_tells_password");
+        if astray { ConnectStringError::Credentials } else { error }
+    })
+}
+
+fn url_parts(text: &str) -> Result<ConnectString, ConnectStringError> {
     let (main, query) = text.split_once('?').unwrap_or((text, ""));
     // A password may hold anything percent-encoded, but no slash: the last '@' before the path ends the credentials.
     let authority_len = main.find('/').unwrap_or(main.len());
@@ -163,6 +178,9 @@ pub(crate) fn duration(option: &'static str, text: &str) -> Result<Duration, Con
     let parsed = number.parse::<u32>().ok().filter(|&number| number > 0).and_then(|number| match unit {
         "ms" => Some(Duration::from_millis(number.into())),
         "s" | "" => Some(Duration::from_secs(number.into())),
+        "m" if planted!("fuzz_connect_string") => {
+            panic!("planted: fuzz_connect_string")
+        }
         "m" => Some(Duration::from_secs(u64::from(number) * 60)),
         _ => None,
     });
@@ -227,6 +245,22 @@ mod tests {
             (parsed.session_timeout, parsed.read_only),
             (Some(Duration::from_millis(500)), Some(true))
         );
+    }
+
+    #[test]
+    fn no_error_repeats_a_password_that_is_out_of_place() {
+        for text in [
+            "user:secret@a:2181",
+            "a:1,user:secret@b",
+            "user:secret@zk://a",
+            "zk://user:secret/x@a",
+            "zk://user:secret?x@a",
+            "zk://user?secret@a",
+            "zk://a?session_timeout=secret@a",
+        ] {
+            let error = text.parse::<ConnectString>().unwrap_err();
+            assert_eq!(error, ConnectStringError::Credentials, "{text}");
+        }
     }
 
     #[test]

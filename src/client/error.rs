@@ -130,6 +130,12 @@ impl Error {
         match &self.0.kind {
             Kind::Request(error) => error.fate,
             Kind::Transaction { .. } => Fate::Refused,
+            // A refused multi is answered without an error, too: what became of it stands in what cannot be read.
+            Kind::Garbled(_) | Kind::Unexpected(_)
+                if self.0.op == Some(OpCode::MULTI) && !planted!("client_multi_fate_guessed") =>
+            {
+                Fate::Unknown
+            }
             Kind::Garbled(_) | Kind::Unexpected(_) => Fate::Applied,
             Kind::Read(_) => Fate::Refused,
             _ => Fate::NotSent,

@@ -349,7 +349,11 @@ impl Described for Multi<'_> {
         if let Some((index, code)) = failed {
             return Err(Error::new(Kind::Transaction { index, code }));
         }
-        response.results.into_iter().map(|result| step_result(result.result, &chroot)).collect()
+        if response.results.len() != self.0.len() && !planted!("client_multi_uncounted") {
+            return Err(Error::new(Kind::Unexpected("another number of results than of steps")));
+        }
+        let results = response.results.into_iter().zip(&self.0);
+        results.map(|(result, step)| step_result(result.result, step, &chroot)).collect()
     }
 }
 
@@ -358,17 +362,22 @@ fn read_results(body: Bytes) -> Result<MultiResponse, Error> {
     MultiResponse::decode(&mut reader).map_err(|error| Error::new(Kind::Garbled(error)))
 }
 
-fn step_result(result: OpResult, chroot: &str) -> Result<StepResult, Error> {
+fn step_result(result: OpResult, step: &Step<'_>, chroot: &str) -> Result<StepResult, Error> {
     let strip = |full: &str| path::strip(chroot, full).unwrap_or(full).to_owned();
-    Ok(match result {
-        OpResult::Create(created) => StepResult::Created { path: strip(created.path.as_str()), stat: None },
-        OpResult::Create2(created) | OpResult::CreateContainer(created) | OpResult::CreateTtl(created) => {
-            StepResult::Created { path: strip(created.path.as_str()), stat: Some(created.stat) }
+    Ok(match (result, step) {
+        (OpResult::Create(created), Step::Create(_)) => {
+            StepResult::Created { path: strip(created.path.as_str()), stat: None }
         }
-        OpResult::SetData(set) => StepResult::Set(set.stat),
-        OpResult::Delete => StepResult::Deleted,
-        OpResult::Check => StepResult::Checked,
-        OpResult::Error(error) => return Err(Error::new(Kind::Transaction { index: 0, code: error.err })),
+        (
+            OpResult::Create2(created) | OpResult::CreateContainer(created) | OpResult::CreateTtl(created),
+            Step::Create(_),
+        ) => StepResult::Created { path: strip(created.path.as_str()), stat: Some(created.stat) },
+        (OpResult::SetData(set), Step::Set { .. }) => StepResult::Set(set.stat),
+        (OpResult::Delete, Step::Delete { .. }) => StepResult::Deleted,
+        (OpResult::Check, Step::Check { .. }) => StepResult::Checked,
+        (OpResult::Error(error), _) => {
+            return Err(Error::new(Kind::Transaction { index: 0, code: error.err }));
+        }
         _ => return Err(Error::new(Kind::Unexpected("a result of another kind than its step"))),
     })
 }
@@ -469,6 +478,9 @@ impl Described for MultiRead<'_> {
                         ReadResult::Data(value(data), stat)
                     }
                     OpCode::GET_CHILDREN => ReadResult::Children(Children::read(reader)?),
+                    OpCode::ERROR if results.len() == 2 && planted!("fuzz_reply") => {
+                        panic!("planted: fuzz_reply")
+                    }
                     OpCode::ERROR => ReadResult::Failed(reader.record::<crate::jute::ErrorResponse>()?.err),
                     other => {
                         return Err(reader.error("type", crate::jute::DecodeErrorKind::BadType(other.0)));

@@ -12,7 +12,8 @@
 //! | [`Unknown`](crate::session::Fate::Unknown) | it left, the answer did not come: perhaps done, perhaps *still to be* done | find out, below |
 //! | [`Applied`](crate::session::Fate::Applied) | the server did it; only the answer could not be kept | do not repeat |
 //!
-//! A fate is never a guess: where it is not certain that nothing left, it is *unknown*. One byte of a frame in the socket is
+//! A fate is never a guess: where it is not certain that nothing left, it is *unknown*. So it is of a transaction whose answer
+//! could not be kept, since a refused one is answered in the same way. One byte of a frame in the socket is
 //! enough for that, though the server will not act on a part.
 //!
 //! An error also says whose doing it was ([`who`](crate::client::Error::who)), the server's

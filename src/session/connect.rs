@@ -265,7 +265,8 @@ impl<T> Session<T> {
             leaving: None,
             reprieve: None,
         }));
-        for index in 0..self.auth.len() {
+        let presented = if reattached && planted!("session_auth_forgotten") { 0 } else { self.auth.len() };
+        for index in 0..presented {
             self.present_auth(now, index);
         }
         self.pump(now);

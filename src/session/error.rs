@@ -7,7 +7,8 @@ use crate::jute::ErrorCode;
 /// What is known about a request's effect. Never a guess.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// The server did it. (The answer was lost on our side: too large, or not readable.)
+    /// The server did it. (The answer was lost on our side: too large, or not readable.) Never said of a multi, whose
+    /// answer says only inside whether it was done.
     Applied,
     /// The server answered that it did not do it.
     Refused,

@@ -306,7 +306,10 @@ impl<T> Session<T> {
         // An error needs no body: it is told, and sets its watch, like any other.
         let token = if header.err == ErrorCode::OK { committed.entry.bury() } else { None };
         if let Some(token) = token {
-            self.complete(token, Cause::ReplyTooLarge { len, limit }, Fate::Applied);
+            // A multi that was refused is answered without an error as well: its body says so.
+            let told = committed.op != OpCode::MULTI || planted!("session_multi_fate_guessed");
+            let fate = if told { Fate::Applied } else { Fate::Unknown };
+            self.complete(token, Cause::ReplyTooLarge { len, limit }, fate);
         }
         self.answered(now, header, Bytes::new(), committed);
         Ok(())

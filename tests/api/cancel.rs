@@ -6,11 +6,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use menagerie::Client;
+use menagerie::client::Error;
 use menagerie::jute::{Acl, ErrorCode, EventType, OpCode};
-use menagerie::session::{End, State};
+use menagerie::session::{End, Fate, State};
 use tokio::time::timeout;
 
-use crate::support::{Server, connected, connected_as, poll_once, scripted, settle, soon};
+use crate::support::{Server, connected, connected_as, poll_once, scripted, settle, soon, stat};
 
 type Doing<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
@@ -57,6 +58,16 @@ const CASES: &[Case] = &[
     ("delete recursively", doing!(zk => zk.delete_recursive("/a")), &[ErrorCode::NOT_EMPTY]),
     ("ready", doing!(zk => zk.ready()), &[]),
     ("add auth", doing!(zk => zk.add_auth("digest", "u:p")), &[]),
+    ("create, sent", doing!(zk => zk.create("/a").send()), &[]),
+    ("children many", doing!(zk => zk.children_many(["/a", "/b"])), &[]),
+    ("config", doing!(zk => zk.config()), &[]),
+    ("reconfig members", doing!(zk => zk.reconfig_members("")), &[]),
+    (
+        "get in a reserved place",
+        doing!(zk => async { zk.get("/a").send_in(zk.ready().await.unwrap()).await }),
+        &[],
+    ),
+    ("ensure chroot", doing!(zk => async { zk.chroot("/a/b").unwrap().ensure_chroot().await }), NO_NODE),
     ("watch", doing!(zk => zk.watch("/a")), &[]),
     ("watch recursively", doing!(zk => zk.watch("/a").recursive()), &[]),
     (
@@ -144,6 +155,56 @@ async fn a_dropped_future_leaves_nothing_behind() {
             assert!(polls > 0, "{} does something without being polled", case.0);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dropped_settling_leaves_nothing_behind() {
+    for deletes in [false, true] {
+        let mut polls = 0;
+        loop {
+            let (client, mut server) = connected_as(|builder| builder.places(PLACES)).await;
+            let lost = lost_write(&client, &mut server, deletes).await;
+            let mut settling: Doing<'_> = Box::pin(async {
+                let before = stat();
+                let _ = match deletes {
+                    false => client.settle_set(lost, &before, b"x").await,
+                    true => client.settle_delete(lost, &before).await,
+                };
+            });
+            let mut completed = false;
+            for _ in 0..polls {
+                completed = completed || poll_once(&mut settling).await.is_ready();
+                while !completed && server.answer(&mut Vec::new()).await {}
+                settle().await;
+            }
+            drop(settling);
+            while server.answer(&mut Vec::new()).await {}
+            nobody_noticed(&client, &mut server, "settling").await;
+            if completed {
+                break;
+            }
+            polls += 1;
+            assert!(polls < 20, "it never completes");
+        }
+        assert!(polls > 0);
+    }
+}
+
+/// A write whose answer is lost; the client is connected again.
+async fn lost_write(client: &Client, server: &mut Server, deletes: bool) -> Error {
+    let lost = async {
+        match deletes {
+            false => client.set("/a", "x").await.unwrap_err(),
+            true => client.delete("/a").await.unwrap_err(),
+        }
+    };
+    let (lost, ()) = tokio::join!(lost, async {
+        server.next().await.unwrap();
+        server.cut();
+        server.accept().await;
+    });
+    assert_eq!(lost.fate(), Fate::Unknown);
+    lost
 }
 
 #[tokio::test(start_paused = true)]

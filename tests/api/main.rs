@@ -9,15 +9,20 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod answers;
 mod arguments;
 mod callbacks;
 mod cancel;
+mod cancel_registry;
 mod connecting;
+mod cuts;
 mod embedded;
 mod fates;
 mod fencing;
+mod lifecycle;
 mod moving;
 mod order;
+mod outages;
 mod outside;
 mod parents;
 mod registry;

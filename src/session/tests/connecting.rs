@@ -178,20 +178,6 @@ fn the_answer_is_the_same_in_any_segments() {
 }
 
 #[test]
-fn a_cut_at_any_byte_of_the_answer_leaves_the_old_session_as_it_was() {
-    let bytes = answer(9_000, SESSION_ID, Some(false));
-    for cut in 0..bytes.len() {
-        let mut rig = Rig::connected();
-        rig.cut();
-        rig.accept_next();
-        rig.feed(&bytes[..cut]);
-        assert_eq!(rig.session.state(), State::Disconnected);
-        rig.cut();
-        assert_eq!(rig.accept_next().session_id, SESSION_ID);
-    }
-}
-
-#[test]
 fn an_answer_without_the_last_byte_is_one_from_a_writer() {
     let mut rig = Rig::new(config());
     rig.accept();

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connecting::answer;
 use super::rig::{PASSWORD, Rig, SESSION_ID, config, get, request, servers};
 use crate::jute::{ConnectResponse, Encode, OpCode, Writer};
 use crate::limits;
@@ -81,40 +80,6 @@ fn one_deadline_spans_name_dialling_and_handshake() {
 }
 
 #[test]
-fn half_an_answer_begins_no_session() {
-    let bytes = answer(9_000, SESSION_ID, Some(false));
-    for cut in 0..bytes.len() {
-        let mut rig = Rig::new(config());
-        rig.accept();
-        rig.feed(&bytes[..cut]);
-        assert_eq!(rig.session.state(), State::Connecting);
-        rig.cut();
-        assert!(rig.session.credentials().is_none(), "adopted after {cut} bytes");
-        assert_eq!(rig.accept_next().session_id, 0);
-    }
-}
-
-#[test]
-fn a_cut_at_any_byte_of_the_request_leads_on_to_the_next_server() {
-    for cut in 0..=49 {
-        let mut rig = Rig::connected();
-        rig.cut();
-        while rig.lookups.is_empty() {
-            rig.millis(10);
-        }
-        let conn = rig.resolve();
-        rig.session.handle_connected(rig.now, conn);
-        let mut out = Writer::new();
-        rig.session.poll_transmit(&mut out);
-        rig.session.handle_written(rig.now, conn, cut);
-        rig.session.handle_connection_lost(rig.now, conn, Loss::Closed);
-        rig.drain();
-        assert_eq!(rig.session.state(), State::Disconnected);
-        assert_eq!(rig.accept_next().session_id, SESSION_ID);
-    }
-}
-
-#[test]
 fn a_timeout_that_changes_at_a_reattach_changes_every_clock() {
     let mut rig = Rig::connected();
     rig.cut();
@@ -131,28 +96,6 @@ fn a_timeout_that_changes_at_a_reattach_changes_every_clock() {
     assert_eq!(rig.session.state(), State::Disconnected);
     rig.millis(1);
     assert_eq!(rig.session.state(), State::Lost);
-}
-
-#[test]
-fn passwords_of_any_sane_length_are_kept_as_they_are() {
-    for len in [0, 15, 16, 17, limits::PASSWORD_LEN_BYTES] {
-        let password = Bytes::from(vec![7; len]);
-        let mut rig = Rig::new(config());
-        rig.accept();
-        rig.answer_handshake(&response(Some(password.clone())));
-        assert_eq!(rig.session.state(), State::Connected, "{len} bytes");
-        rig.cut();
-        assert_eq!(rig.accept_next().passwd, Some(password));
-    }
-    for len in [limits::PASSWORD_LEN_BYTES + 1, 1 << 20] {
-        let mut rig = Rig::new(config());
-        rig.accept();
-        rig.answer_handshake(&response(Some(Bytes::from(vec![7; len]))));
-        assert!(
-            matches!(rig.events[..], [Event::AttemptFailed { loss: Loss::Violation(_), .. }]),
-            "{len} bytes"
-        );
-    }
 }
 
 #[test]

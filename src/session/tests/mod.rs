@@ -1,6 +1,8 @@
 //! The session under virtual time, against a peer that speaks through the codec.
 
+mod answers;
 mod connecting;
+mod cuts;
 mod faults;
 mod hostile;
 mod racing;

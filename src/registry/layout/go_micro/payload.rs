@@ -248,6 +248,10 @@ fn write_value(value: &RpcValue) -> Json {
 
 fn read_endpoints(value: Option<&Json>) -> Result<Vec<RpcEndpoint>, ReadError> {
     let read = |endpoint: &Json| {
+        let planted = planted!("fuzz_registry_payload");
+        if planted && endpoint.member("metadata").is_some_and(|map| matches!(map, Json::Object(_))) {
+            panic!("planted: fuzz_registry_payload")
+        }
         Ok(RpcEndpoint {
             name: optional_text(endpoint, "name")?.to_owned(),
             request: read_value(endpoint.member("request"))?,
