@@ -5,13 +5,16 @@
 //! of the calls.
 //!
 //! ```
-//! use menagerie_history::{Answer, History, Op, Outcome, Stat};
+//! use menagerie_history::{Answer, History, Op, Outcome, Rule, Stat};
 //!
 //! let mut history = History::new();
-//! let set = history.invoked(10, 0xa1, Op::set("/a", 7, -1));
-//! let stat = Stat { czxid: 5, mzxid: 9, pzxid: 5, version: 1, cversion: 0, owner: 0 };
-//! history.completed(12, set, Outcome::done(Answer::Stat(Some(stat))));
-//! assert!(history.check().is_sound());
+//! let create = history.invoked(10, 0xa1, Op::create("/a", 7));
+//! let stat = Stat { czxid: 5, mzxid: 5, pzxid: 5, ..Stat::default() };
+//! history.completed(12, create, Outcome::done(Answer::Created("/a".into(), Some(stat))));
+//! let get = history.invoked(14, 0xa1, Op::get("/a"));
+//! history.completed(15, get, Outcome::done(Answer::Data(8, stat)));
+//! let report = history.check();
+//! assert_eq!(report.violations[0].rule, Rule::Fate, "{report}");
 //! ```
 //!
 //! # What is recorded
@@ -25,6 +28,8 @@
 //!   completed before it began or began after it completed, and against pipelined ones sent before it.
 //! - **Data** is a number that stands for it: each write of a history has one of its own, and no write has 0 (which is
 //!   no data). So a value that is read tells which write it came from.
+//!   Every write to a path that is read is recorded, from its creation on; a transaction names a path once, but for a delete
+//!   with a create behind it.
 //! - **Answers** with the stat where there was one, and the reply header's zxid where the recorder knows it
 //!   ([`Outcome::done_at`]); without it the zxid of a delete is searched for. A refusal is the wire's error code.
 //! - **Watches** have a number of their own in the history. [`History::event`] and [`History::gap`] stand in the session's
@@ -52,6 +57,8 @@
 //! | `Watch` | an event, or a gap, comes before a changed value is read; a one-shot watch fires once; an event tells of a change that was |
 //! | `Children` | a list of children is as the znodes were at that point |
 //! | `Form` | the record is one: nothing completes twice, values are distinct |
+
+#![expect(clippy::indexing_slicing, reason = "an operation's number is its index")]
 
 mod check;
 mod record;

@@ -254,6 +254,33 @@ impl History {
         self.lines.push((at, Entry::Doubt(false)));
     }
 
+    /// All operations with their outcomes, in the order of their beginnings.
+    pub fn operations(&self) -> impl Iterator<Item = (OpId, Session, &Op, Option<&Outcome>)> {
+        let mut outcomes = vec![None; self.ops];
+        for (_, entry) in &self.lines {
+            if let Entry::Completed { op, outcome } = entry {
+                outcomes[op.0] = Some(outcome);
+            }
+        }
+        self.lines.iter().filter_map(move |(_, entry)| match entry {
+            Entry::Invoked { op, session, what, .. } => Some((*op, *session, what, outcomes[op.0])),
+            _ => None,
+        })
+    }
+
+    /// The outcome of an operation, to plant a violation.
+    pub fn outcome_mut(&mut self, wanted: OpId) -> Option<&mut Outcome> {
+        self.lines.iter_mut().find_map(|(_, entry)| match entry {
+            Entry::Completed { op, outcome } if *op == wanted => Some(outcome),
+            _ => None,
+        })
+    }
+
+    /// Takes out every word of watches, to plant a violation.
+    pub fn silence_watches(&mut self) {
+        self.lines.retain(|(_, entry)| !matches!(entry, Entry::Event { .. } | Entry::Gap { .. }));
+    }
+
     /// How many lines there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -1,7 +1,21 @@
 //! The checks, and what they say.
 
-use crate::record::History;
-use std::fmt;
+mod children;
+mod digest;
+mod facts;
+mod register;
+mod render;
+mod sessions;
+mod timeline;
+mod watches;
+
+use crate::record::{History, Op};
+use digest::Digest;
+use facts::Facts;
+use std::{collections::BTreeSet, fmt};
+
+/// Violations that are told; more would not be read.
+const MOST: usize = 20;
 
 /// What is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,7 +107,45 @@ impl History {
     /// Checks all rules.
     #[must_use]
     pub fn check(&self) -> Report {
-        Report::default()
+        let mut found = Findings::default();
+        let mut digest = Digest::new(self, &mut found);
+        let facts = Facts::gather(&mut digest, &mut found);
+        let mut figures = digest.figures();
+        for (path, known) in &facts.paths {
+            if !register::check(&digest, path, known, &mut found) {
+                figures.undecided += 1;
+            }
+        }
+        sessions::check(&digest, &facts, &mut found);
+        watches::check(&digest, &mut found);
+        children::check(&digest, &facts, &mut found);
+        children::sequences(&digest, &facts, &mut found);
+        let syncs = digest.ops.iter().filter(|op| matches!(op.what, Op::Sync) && op.is_done());
+        (figures.syncs_excused, figures.syncs) = syncs.fold((0, 0), |(excused, held), op| {
+            if digest.is_doubtful(op) { (excused + 1, held) } else { (excused, held + 1) }
+        });
+        Report { violations: found.told(self), figures }
+    }
+}
+
+/// What was found so far.
+#[derive(Debug, Default)]
+struct Findings(Vec<(Rule, String, BTreeSet<usize>)>);
+
+impl Findings {
+    /// Notes a violation, with the lines that show it.
+    fn add(&mut self, rule: Rule, what: String, lines: impl IntoIterator<Item = usize>) {
+        if self.0.len() < MOST {
+            self.0.push((rule, what, lines.into_iter().collect()));
+        }
+    }
+
+    fn told(self, history: &History) -> Vec<Violation> {
+        let tell = |(rule, what, lines): (Rule, String, BTreeSet<usize>)| {
+            let excerpt = lines.into_iter().filter_map(|line| render::line(history, line)).collect();
+            Violation { rule, what, excerpt }
+        };
+        self.0.into_iter().map(tell).collect()
     }
 }
 
