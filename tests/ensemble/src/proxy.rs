@@ -142,6 +142,14 @@ impl Proxy {
         self.shared.change(|control| control.way(direction).split = split);
     }
 
+    /// Takes back what is to come in this direction: a cut at a byte, a byte to be corrupted.
+    pub fn heal(&self, direction: Direction) {
+        self.shared.change(|control| {
+            let way = control.way(direction);
+            (way.cut_after, way.corrupt) = (None, None);
+        });
+    }
+
     /// Keeps back every notification from now on (`true`), or none (`false`). What was kept back is lost.
     pub fn withhold_notifications(&self, withhold: bool) {
         self.shared.change(|control| control.withhold = withhold);

@@ -34,7 +34,7 @@
 //!   ([`Outcome::done_at`]); without it the zxid of a delete is searched for. A refusal is the wire's error code.
 //! - **Watches** have a number of their own in the history. [`History::event`] and [`History::gap`] stand in the session's
 //!   order: before [`History::completed`] of whatever was answered behind them. A recorder that hears of both by different
-//!   ways asks its watches first and then records the completion.
+//!   ways asks its watches first and then records the completion. A one-shot watch that is taken back has a gap.
 //! - **Sessions** begin with their first operation. [`History::ended`] once their end is certain (the server's word), with
 //!   `false` where it may have ended or live on (a client that was killed).
 //! - **Leaders.** Between [`History::leader_in_doubt`] and [`History::leader_certain`] a deposed leader may go on answering

@@ -69,8 +69,8 @@ pub(super) fn pump(shared: &Shared, link: &Link, direction: Direction) {
         let cut = cut_short(shared, direction, &mut passing);
         count_bytes(shared, direction, passing.len());
         let split = shared.lock().way(direction).split;
-        let pieces = passing.chunks(if split { 1 } else { CHUNK });
-        let written = pieces.map(|piece| sink.write_all(piece)).collect::<Result<(), _>>();
+        let mut pieces = passing.chunks(if split { 1 } else { CHUNK });
+        let written = pieces.try_for_each(|piece| sink.write_all(piece));
         if written.is_err() || cut {
             return shared.cut(link);
         }

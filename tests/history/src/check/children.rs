@@ -80,7 +80,7 @@ fn certainly(child: &PathFacts, at: Zxid) -> Option<bool> {
     let last = child.facts.range(..=at).next_back();
     let start = last.map_or(0, |(zxid, _)| *zxid);
     let end = child.next(at).map_or(Zxid::MAX, |(zxid, _)| zxid);
-    let there = last.is_some_and(|(_, fact)| is_there(fact));
+    let there = last.map_or(Some(false), |(_, fact)| is_there(fact))?;
     let turns = |change: &Change| match change {
         Change::Create(_) => !there,
         Change::Delete(_) => there,

@@ -183,7 +183,8 @@ impl Facts {
             };
             let fact = self.at(path).facts.entry(*zxid).or_insert_with(|| Fact { line, ..Fact::default() });
             let same = |known: &Change| std::mem::discriminant(known) == std::mem::discriminant(&change);
-            if fact.changes.is_empty() {
+            // Whose doing it was may still be found: a transaction that deletes and creates tells of both.
+            if fact.changes.is_empty() || fact.by.is_none() && !fact.changes.iter().any(same) {
                 fact.changes.push(change);
             } else if !fact.changes.iter().any(same) {
                 let what =

@@ -92,7 +92,7 @@ impl Search<'_> {
         let (zxid, fact) = self.facts.get(place.facts).filter(|(_, fact)| fact.by.is_none())?;
         let kind = |change: &Change| std::mem::discriminant(change);
         let does =
-            float.changes.iter().any(|change| fact.changes.iter().any(|seen| kind(seen) == kind(change)));
+            fact.changes.iter().all(|seen| float.changes.iter().any(|change| kind(seen) == kind(change)));
         if !does || *zxid <= float.lo || *zxid >= float.hi || self.is_one_missing(place, *zxid, Some(index)) {
             return None;
         }

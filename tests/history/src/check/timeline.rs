@@ -28,10 +28,15 @@ fn alters(float: &Float) -> bool {
     float.changes.iter().any(|change| !matches!(change, Change::Check(_)))
 }
 
-/// Whether the znode is there behind a fact.
-pub(crate) fn is_there(fact: &Fact) -> bool {
+/// Whether the znode is there behind a fact, if that is certain: of what nobody is known to have done, a part may be all
+/// that was told.
+pub(crate) fn is_there(fact: &Fact) -> Option<bool> {
+    if fact.seen.is_some() {
+        return Some(true);
+    }
+    fact.by?;
     let last = fact.changes.iter().rfind(|change| !matches!(change, Change::Check(_)));
-    matches!(last, Some(Change::Create(_) | Change::Set(_)))
+    Some(matches!(last, Some(Change::Create(_) | Change::Set(_))))
 }
 
 impl PathFacts {
@@ -78,12 +83,12 @@ impl PathFacts {
         end: Zxid,
         base: Zxid,
     ) -> Option<Zxid> {
-        let there = fact.is_some_and(is_there);
+        let there = fact.map_or(Some(false), is_there);
         let version = fact.and_then(|fact| fact.seen).map(|seen| seen.version);
         let at_once = match claim {
-            Claim::Absent => !there,
-            Claim::Present => there,
-            Claim::NotVersion(not) => there && version != Some(not),
+            Claim::Absent => there != Some(true),
+            Claim::Present => there != Some(false),
+            Claim::NotVersion(not) => there != Some(false) && version != Some(not),
         };
         let makes_true = |float: &Float| match claim {
             Claim::Absent => removes(float),

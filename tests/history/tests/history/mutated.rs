@@ -72,7 +72,7 @@ fn mutate(history: &History, mutation: Mutation, chance: &mut Chance) -> Option<
                 })
             }
             (Mutation::OldRead, Op::Get { path, .. }, Answer::Data(_, stat)) => {
-                let last = known.iter().rev().take(20).any(|(last, ..)| last == op);
+                let last = known.iter().rev().take(8).any(|(last, ..)| last == op);
                 let old = known.iter().find_map(|(_, other, outcome)| match (other, outcome) {
                     (Op::Get { path: same, .. }, Outcome::Done { answer: Answer::Data(value, old), .. })
                         if same == path && old.mzxid < stat.mzxid && old.czxid == stat.czxid =>
@@ -81,7 +81,11 @@ fn mutate(history: &History, mutation: Mutation, chance: &mut Chance) -> Option<
                     }
                     _ => None,
                 });
-                old.filter(|_| last).map(with)
+                // It was a write that was answered, so that the sync ahead of the read brings it.
+                let answered = known.iter().any(|(_, what, outcome)| {
+                    what.path() == Some(path) && matches!(outcome, Outcome::Done { answer: Answer::Stat(Some(seen)), .. } if what.is_write() && seen.mzxid == stat.mzxid)
+                });
+                old.filter(|_| last && answered).map(with)
             }
             (Mutation::Version, Op::Set { .. }, Answer::Stat(Some(stat))) => {
                 let mut stat = *stat;
