@@ -12,6 +12,7 @@ mod chance;
 mod faults;
 mod mixed;
 mod record;
+mod recorded;
 mod requests;
 mod worker;
 

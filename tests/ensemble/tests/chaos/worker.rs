@@ -42,9 +42,9 @@ pub(crate) struct Shared {
 }
 
 /// A session and what it watches.
-struct Life {
-    zk: Client,
-    session: Session,
+pub(crate) struct Life {
+    pub(crate) zk: Client,
+    pub(crate) session: Session,
     recorder: Recorder,
     chance: Chance,
     once: VecDeque<(WatchId, Changed)>,
@@ -91,7 +91,7 @@ pub(crate) async fn work(shared: Arc<Shared>, number: usize, seed: u64) {
 }
 
 impl Life {
-    fn begin(zk: Client, recorder: Recorder, chance: Chance) -> Self {
+    pub(crate) fn begin(zk: Client, recorder: Recorder, chance: Chance) -> Self {
         let session = zk.status().session_id.unwrap();
         let (once, lasting, own) = (VecDeque::new(), Vec::new(), VecDeque::new());
         Life { zk, session, recorder, chance, once, lasting, own }
@@ -102,7 +102,7 @@ impl Life {
     }
 
     /// Closes, or notes how it ended.
-    async fn end(mut self) {
+    pub(crate) async fn end(mut self) {
         if self.lives() {
             let op = self.recorder.invoked(self.session, Op::Close);
             let closed = self.zk.close().await;
@@ -119,7 +119,7 @@ impl Life {
         self.recorder.ended(self.session, false);
     }
 
-    async fn watch_lastingly(&mut self, number: usize) {
+    pub(crate) async fn watch_lastingly(&mut self, number: usize) {
         let (path, recursive) = match number % 4 {
             0 => ("/r", true),
             1 => ("/r/1", false),
@@ -145,9 +145,8 @@ impl Life {
     async fn round(&mut self) {
         if self.chance.one_in(3) {
             let what = self.wish();
-            let op = self.recorder.invoked(self.session, what.clone());
-            let flight = ask(&self.zk, &what, false);
-            return self.finish(op, what, flight).await;
+            self.does(what).await;
+            return;
         }
         let wishes: Vec<_> = (0..self.chance.between(2, 24)).map(|_| self.wish()).collect();
         let mut flights = Vec::new();
@@ -161,7 +160,14 @@ impl Life {
         }
     }
 
-    async fn finish(&mut self, op: OpId, what: Op, flight: Flight) {
+    /// Asks, awaits and notes one operation.
+    pub(crate) async fn does(&mut self, what: Op) -> Outcome {
+        let op = self.recorder.invoked(self.session, what.clone());
+        let flight = ask(&self.zk, &what, false);
+        self.finish(op, what, flight).await
+    }
+
+    pub(crate) async fn finish(&mut self, op: OpId, what: Op, flight: Flight) -> Outcome {
         let (outcome, changed) = flight.await;
         self.hear().await;
         if let (Op::Create { mode, .. }, Outcome::Done { answer: Answer::Created(path, _), .. }) =
@@ -171,7 +177,7 @@ impl Life {
                 self.own.push_back(path.clone());
             }
         }
-        self.recorder.completed(op, outcome);
+        self.recorder.completed(op, outcome.clone());
         let watch = match what {
             Op::Get { watch, .. } | Op::Exists { watch, .. } | Op::Children { watch, .. } => watch,
             _ => None,
@@ -183,6 +189,7 @@ impl Life {
                 drop(changed);
             }
         }
+        outcome
     }
 
     /// Notes all that the watches have to tell so far.
@@ -268,13 +275,13 @@ pub(crate) async fn read_everything(shared: &Shared) {
     let mut wishes = vec![Op::Sync, Op::children("/q")];
     wishes.extend((0..REGISTERS).map(|register| Op::get(format!("/r/{register}"))));
     wishes.extend((0..EPHEMERALS).map(|ephemeral| Op::get(format!("/e/{ephemeral}"))));
-    let (names, _) =
-        life.zk.sync("/").await.map(drop).map(|()| life.zk.clone()).unwrap().children("/q").await.unwrap();
-    wishes.extend(names.iter().map(|name| Op::get(format!("/q/{name}"))));
     for what in wishes {
-        let op = life.recorder.invoked(life.session, what.clone());
-        let flight = ask(&life.zk, &what, false);
-        life.finish(op, what, flight).await;
+        let outcome = life.does(what).await;
+        if let Outcome::Done { answer: Answer::Children(names, _), .. } = outcome {
+            for name in names {
+                life.does(Op::get(format!("/q/{name}"))).await;
+            }
+        }
     }
     life.end().await;
 }
@@ -285,10 +292,7 @@ pub(crate) async fn prepare(shared: &Shared) {
     let mut life = Life::begin(zk, shared.recorder.clone(), Chance::new(0, 1));
     let parents = ["/r", "/e", "/q"].map(str::to_owned).into_iter();
     for path in parents.chain((0..REGISTERS).map(|register| format!("/r/{register}"))) {
-        let what = Op::create(path, 0);
-        let op = life.recorder.invoked(life.session, what.clone());
-        let flight = ask(&life.zk, &what, false);
-        life.finish(op, what, flight).await;
+        life.does(Op::create(path, 0)).await;
     }
     life.end().await;
 }
