@@ -46,7 +46,7 @@ impl Faults<'_> {
         }
         while !self.shared.stop.load(Relaxed) {
             self.sleep(50, self.pause);
-            let kind = kinds.pop().unwrap_or_else(|| self.chance.below(KINDS + 6) % KINDS);
+            let kind = kinds.pop().unwrap_or_else(|| self.chance.below(KINDS));
             let name = self.inflict(kind);
             *self.counts.entry(name).or_default() += 1;
         }
@@ -134,6 +134,14 @@ impl Faults<'_> {
                 ensemble.heal(BUDGET).unwrap();
                 "quorum_loss"
             }
+            11 => {
+                // The others have everything that was done, and stay.
+                let follower = *ensemble.followers(BUDGET).unwrap().first().unwrap();
+                follower.kill().unwrap();
+                follower.wipe().unwrap();
+                ensemble.heal(BUDGET).unwrap();
+                "wipe"
+            }
             _ => self.expire(),
         }
     }
@@ -176,7 +184,7 @@ impl Faults<'_> {
     }
 }
 
-const KINDS: u64 = 12;
+const KINDS: u64 = 13;
 
 fn frame(out: &mut Writer, record: &dyn Encode) {
     let frame = out.frame();

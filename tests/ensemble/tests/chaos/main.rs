@@ -10,10 +10,12 @@
 
 mod chance;
 mod faults;
+mod herd;
 mod mixed;
 mod record;
 mod recorded;
 mod requests;
+mod wiped;
 mod worker;
 
 use std::{env, future::Future, time::Duration};
