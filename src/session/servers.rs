@@ -151,7 +151,8 @@ mod tests {
             let (mut now, mut passes) = (Duration::ZERO, Vec::new());
             while now < Duration::from_secs(120) {
                 passes.push(now);
-                (0..hosts).for_each(|_| drop(servers.attempt_failed(Loss::Refused)));
+                let last = (0..hosts).map(|_| servers.attempt_failed(Loss::Refused)).last();
+                assert_eq!(last, Some(Verdict::PassFailed { all_behind: false }));
                 now += servers.pause(Duration::from_secs(timeout), &mut chance);
             }
             let within = |first: &Duration| {

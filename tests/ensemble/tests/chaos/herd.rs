@@ -66,18 +66,14 @@ fn busiest_second(dials: &[Instant]) -> usize {
     dials.iter().map(within).max().unwrap_or(0)
 }
 
-async fn restart(version: Version, sessions: usize) {
-    let ensemble = Arc::new(Ensemble::builder(version).nodes(3).heap_mib(512).start().unwrap());
-    let connect = ensemble.connect_string();
-    let first = Client::connect(&connect).await.unwrap();
-    first.create("/herd").await.unwrap();
-    first.close().await.unwrap();
+/// So many sessions, each with an ephemeral.
+async fn gather(connect: &str, sessions: usize) -> Vec<Member> {
     let mut herd = Vec::new();
     while herd.len() < sessions {
         let batch = herd.len()..(herd.len() + BATCH).min(sessions);
         let joining: Vec<_> = batch
             .map(|number| {
-                let connect = connect.clone();
+                let connect = connect.to_owned();
                 tokio::spawn(async move { Member::join(&connect, number).await })
             })
             .collect();
@@ -85,6 +81,16 @@ async fn restart(version: Version, sessions: usize) {
             herd.push(member.await.unwrap());
         }
     }
+    herd
+}
+
+async fn restart(version: Version, sessions: usize) {
+    let ensemble = Arc::new(Ensemble::builder(version).nodes(3).heap_mib(512).start().unwrap());
+    let connect = ensemble.connect_string();
+    let first = Client::connect(&connect).await.unwrap();
+    first.create("/herd").await.unwrap();
+    first.close().await.unwrap();
+    let herd = gather(&connect, sessions).await;
     let herd = Arc::new(herd);
     ensemble.nodes().iter().for_each(|node| node.kill().unwrap());
     for member in herd.iter() {

@@ -18,7 +18,12 @@ mod requests;
 mod wiped;
 mod worker;
 
-use std::{env, future::Future, time::Duration};
+use std::{
+    env,
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 /// How long anything may take that is to happen at all.
 pub(crate) const BUDGET: Duration = Duration::from_secs(90);
@@ -33,8 +38,11 @@ pub(crate) fn seed() -> u64 {
     env::var("MENAGERIE_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(1)
 }
 
-/// Runs `future` on a runtime of its own.
+/// Runs `future` on a runtime of its own, and one at a time: several ensembles at once would be too much for a small
+/// machine.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(future)
 }
