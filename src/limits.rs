@@ -79,6 +79,11 @@ pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// Longest backoff (a third of the session timeout, if that is shorter).
 pub const BACKOFF_CAP: Duration = Duration::from_secs(10);
 
+/// From the second pass without success on, the pauses between passes amount to so much for each server, and to twice as
+/// much at least (a third of the session timeout, if that is shorter): a client that finds nobody dials at most twice a
+/// second, and each server at most twice a second. As rare as the Java client; the first two passes bridge an election.
+pub const DIAL_SPACING: Duration = Duration::from_millis(500);
+
 /// Pings are never further apart than this, whatever the session timeout: NAT tables forget idle connections.
 pub const PING_INTERVAL_MAX: Duration = Duration::from_secs(10);
 

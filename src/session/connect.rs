@@ -105,7 +105,7 @@ impl<T> Session<T> {
                 self.last_zxid = 0;
             }
             Verdict::PassFailed { .. } => {
-                let pause = self.servers.backoff(self.timeout(), &mut self.chance);
+                let pause = self.servers.pause(self.timeout(), &mut self.chance);
                 self.link = Link::Down { retry_at: Some(now + pause) };
             }
         }

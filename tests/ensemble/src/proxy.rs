@@ -125,6 +125,31 @@ impl Proxy {
         self.shared.change(|control| control.way(direction).delay = delay);
     }
 
+    /// Passes so many bytes more in this direction, over all connections, and then closes the connection whose byte would
+    /// come next. One connection dies of it; it counts from here.
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        self.shared.change(|control| control.way(direction).cut_after = Some(bytes));
+    }
+
+    /// Mixes the byte at `at` (below 12, the length field included) of the next frame in this direction with `xor`. One
+    /// frame suffers; a handshake is none.
+    pub fn corrupt(&self, direction: Direction, at: usize, xor: u8) {
+        self.shared.change(|control| control.way(direction).corrupt = Some((at, xor)));
+    }
+
+    /// Passes every byte by itself (`true`), or as it comes (`false`).
+    pub fn split(&self, direction: Direction, split: bool) {
+        self.shared.change(|control| control.way(direction).split = split);
+    }
+
+    /// Takes back what is to come in this direction: a cut at a byte, a byte to be corrupted.
+    pub fn heal(&self, direction: Direction) {
+        self.shared.change(|control| {
+            let way = control.way(direction);
+            (way.cut_after, way.corrupt) = (None, None);
+        });
+    }
+
     /// Keeps back every notification from now on (`true`), or none (`false`). What was kept back is lost.
     pub fn withhold_notifications(&self, withhold: bool) {
         self.shared.change(|control| control.withhold = withhold);
@@ -233,6 +258,10 @@ struct Control {
 struct Way {
     held: bool,
     delay: Duration,
+    split: bool,
+    /// Bytes that still pass before a cut.
+    cut_after: Option<u64>,
+    corrupt: Option<(usize, u8)>,
 }
 
 impl Control {

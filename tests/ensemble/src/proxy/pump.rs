@@ -66,11 +66,29 @@ pub(super) fn pump(shared: &Shared, link: &Link, direction: Direction) {
         passing.clear();
         let arrived = chunk.get(..read).unwrap_or_default();
         scanner.scan(arrived, &mut passing, |head, length| judge(shared, direction, head, length));
+        let cut = cut_short(shared, direction, &mut passing);
         count_bytes(shared, direction, passing.len());
-        if sink.write_all(&passing).is_err() {
+        let split = shared.lock().way(direction).split;
+        let mut pieces = passing.chunks(if split { 1 } else { CHUNK });
+        let written = pieces.try_for_each(|piece| sink.write_all(piece));
+        if written.is_err() || cut {
             return shared.cut(link);
         }
     }
+}
+
+/// Leaves of the bytes what passes before a cut; true if the cut comes here.
+fn cut_short(shared: &Shared, direction: Direction, passing: &mut Vec<u8>) -> bool {
+    let mut control = shared.lock();
+    let way = control.way(direction);
+    let Some(left) = way.cut_after else { return false };
+    let len = u64::try_from(passing.len()).unwrap_or(u64::MAX);
+    let cut = left < len;
+    way.cut_after = (!cut).then_some(left.saturating_sub(len));
+    if cut {
+        passing.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+    }
+    cut
 }
 
 /// Waits out the delay, and while the direction is held; false when the link was cut meanwhile.
@@ -92,6 +110,10 @@ fn pass_gate(shared: &Shared, link: &Link, direction: Direction) -> bool {
 fn judge(shared: &Shared, direction: Direction, head: Head, length: usize) -> Verdict {
     let mut control = shared.lock();
     let withhold = control.withhold;
+    let corrupt = match head {
+        Head::Packet { .. } => control.way(direction).corrupt.take(),
+        _ => None,
+    };
     let counts = &mut control.counts;
     match (direction, head) {
         (_, Head::Opaque) => counts.opaque += 1,
@@ -110,7 +132,7 @@ fn judge(shared: &Shared, direction: Direction, head: Head, length: usize) -> Ve
         (Direction::ToClient, Head::Packet { xid: NOTIFICATION, .. }) => counts.notifications += 1,
         (Direction::ToClient, Head::Packet { .. }) => counts.replies += 1,
     }
-    Verdict::Pass
+    corrupt.map_or(Verdict::Pass, |(at, xor)| Verdict::Corrupt(at, xor))
 }
 
 fn count_bytes(shared: &Shared, direction: Direction, bytes: usize) {

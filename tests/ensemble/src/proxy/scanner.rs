@@ -23,6 +23,8 @@ pub(super) enum Head {
 pub(super) enum Verdict {
     Pass,
     Drop,
+    /// It passes with the byte at this place of its head, the length field included, mixed with this one.
+    Corrupt(usize, u8),
 }
 
 /// The state between two chunks of one direction of one connection.
@@ -86,7 +88,11 @@ impl Scanner {
         };
         self.shaken = true;
         self.left = 4 + length - wanted;
-        self.dropping = judge(head, length) == Verdict::Drop;
+        let verdict = judge(head, length);
+        self.dropping = verdict == Verdict::Drop;
+        if let Verdict::Corrupt(at, xor) = verdict {
+            self.held.iter_mut().skip(at).take(1).for_each(|byte| *byte ^= xor);
+        }
         if self.dropping {
             self.held.clear();
         } else {
@@ -148,6 +154,21 @@ mod tests {
             ];
             assert_eq!(heads, expected, "chunks of {size}");
         }
+    }
+
+    #[test]
+    fn a_byte_of_a_head_is_corrupted_and_no_other() {
+        let stream = [frame(&[0; 45]), packet(1, 4, b"abc"), packet(2, 4, b"abc")].concat();
+        let (mut scanner, mut out) = (Scanner::default(), Vec::new());
+        for chunk in stream.chunks(5) {
+            scanner.scan(chunk, &mut out, |head, _| match head {
+                Head::Packet { xid: 1, .. } => Verdict::Corrupt(4, 0x40),
+                _ => Verdict::Pass,
+            });
+        }
+        let mut expected = stream.clone();
+        expected[49 + 4] ^= 0x40;
+        assert_eq!(out, expected);
     }
 
     #[test]

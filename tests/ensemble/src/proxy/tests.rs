@@ -184,6 +184,40 @@ fn a_delay_is_waited_in_the_named_direction() {
 }
 
 #[test]
+fn a_connection_is_cut_at_a_byte_and_only_one() {
+    let echo = Echo::start();
+    let proxy = Proxy::start(echo.address).unwrap();
+    for bytes in 0..12 {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let (mut client, mut other) = (connect(&proxy), connect(&proxy));
+            proxy.cut_after(direction, bytes);
+            client.write_all(&frame(1, 1, b"x")).unwrap();
+            let mut arrived = Vec::new();
+            // Bytes that were unread at the closing end cost the rest what was on the way.
+            let _ = client.read_to_end(&mut arrived);
+            let passed = if direction == Direction::ToClient { usize::try_from(bytes).unwrap() } else { 0 };
+            assert!(arrived.len() <= passed, "{arrived:?} of {bytes} {direction:?}");
+            other.write_all(&frame(3, 1, b"y")).unwrap();
+            assert_eq!(read_frame(&mut other).unwrap(), frame(3, 1, b"y"));
+        }
+    }
+}
+
+#[test]
+fn a_byte_is_corrupted_and_bytes_come_one_by_one() {
+    let echo = Echo::start();
+    let proxy = Proxy::start(echo.address).unwrap();
+    let mut client = connect(&proxy);
+    proxy.split(Direction::ToServer, true);
+    proxy.split(Direction::ToClient, true);
+    proxy.corrupt(Direction::ToClient, 7, 0x10);
+    for (xid, arrives) in [(1, 0x11), (3, 3)] {
+        client.write_all(&frame(xid, 1, b"whole")).unwrap();
+        assert_eq!(read_frame(&mut client).unwrap(), frame(arrives, 1, b"whole"));
+    }
+}
+
+#[test]
 fn an_upstream_that_is_away_closes_the_client_and_may_come_later() {
     let port = Port::claim().unwrap();
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, port.number()));
