@@ -221,7 +221,7 @@ mod tests {
         for (hosts, timeout) in [(1, 30), (3, 30), (5, 60)] {
             let list = (0..hosts).map(|host| Server { host: host.to_string(), port: 2181 }).collect();
             let mut chance = Chance::new(hosts);
-            let mut servers = Servers::new(list, &mut chance);
+            let mut servers = Servers::new(list, None, &mut chance);
             let (mut now, mut passes) = (Duration::ZERO, Vec::new());
             while now < Duration::from_secs(120) {
                 passes.push(now);
