@@ -178,9 +178,7 @@ impl Registered {
 
 impl Drop for Registered {
     fn drop(&mut self) {
-        if !planted!("registry_drop_forgotten") {
-            self.control.withdraw();
-        }
+        self.control.withdraw();
     }
 }
 

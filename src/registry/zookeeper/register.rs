@@ -53,7 +53,10 @@ impl Control for Wishes {
     fn withdraw(&self) {
         self.wishes.send_if_modified(|wish| {
             let changes = !wish.over;
-            (wish.data, wish.over) = (None, true);
+            if !planted!("registry_withdrawal_forgotten") {
+                wish.data = None;
+            }
+            wish.over = true;
             changes
         });
     }
@@ -287,7 +290,10 @@ impl Wished {
                 self.next = next_wish(receiver);
             }
             None => {
-                (self.present.data, self.present.over) = (None, true);
+                if !planted!("registry_withdrawal_forgotten") {
+                    self.present.data = None;
+                }
+                self.present.over = true;
                 self.patience = Some(Box::pin(tokio::time::sleep(DROPPED_PATIENCE)));
             }
         }
