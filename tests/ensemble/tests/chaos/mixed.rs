@@ -150,10 +150,7 @@ fn per_second(figures: &Figures, took: Duration) -> u64 {
 }
 
 fn demand(plan: &Plan, figures: &Figures, faults: &BTreeMap<&'static str, u64>, took: Duration) {
-    assert!(
-        figures.unknown > 0 && figures.not_sent > 0 && figures.events > 0 && figures.syncs > 0,
-        "{figures:?}"
-    );
+    assert!(figures.unknown > 0 && figures.events > 0 && figures.syncs > 0, "{figures:?}");
     assert_eq!(figures.undecided, 0);
     assert!(faults.values().sum::<u64>() >= plan.least_faults, "{faults:?}");
     assert!(per_second(figures, took) >= plan.least_operations_per_second, "{figures:?} in {took:?}");
