@@ -474,4 +474,15 @@ fn children() {
             listed(book, if wrong { wrong_list } else { &["n-0000000000"] });
         });
     }
+    // Deleted, nobody was told when, but before something that is older than the list.
+    breaks(Rule::Children, |book, wrong| {
+        book.creates(A, "/s", 1, 5);
+        book.numbers(A, "/s/n-0000000000", 2, 6);
+        book.does(A, Op::delete("/s/n-0000000000", -1), Answer::Done);
+        book.numbers(A, "/s/n-0000000002", 3, 9);
+        let seen = Stat { pzxid: 9, cversion: 3, ..stat(5, 5, 0, 0) };
+        let names = ["n-0000000000", "n-0000000002"].iter().skip(usize::from(!wrong));
+        let names = names.map(|name| (*name).to_owned()).collect();
+        book.does(B, Op::children("/s"), Answer::Children(names, seen));
+    });
 }
