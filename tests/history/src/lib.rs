@@ -22,7 +22,8 @@
 //! - **Operations.** [`History::invoked`] *before* the request is handed to the client, [`History::completed`] *after* its
 //!   outcome is known, so that one that completed before another was invoked certainly came first. The session is the one
 //!   it was submitted under, by the id that the server gave. An operation that never completes is one of unknown outcome.
-//! - **Pipelines.** [`History::sent`] instead of `invoked` for a request that goes out exactly once and in the order of
+//! - **Pipelines.** [`History::sent`] instead of `invoked` for a request without a deadline of its own (one that is cancelled
+//!   is not completed) that goes out at most once and in the order of
 //!   these calls; the recorder keeps others from recording between the call and the handing over. An awaited operation,
 //!   which the client may repeat, is `invoked`: its place in the session's order is known only against those that
 //!   completed before it began or began after it completed, and against pipelined ones sent before it.
@@ -51,7 +52,7 @@
 //! | `Refusal` | a refusal was true at some moment between question and answer |
 //! | `Reads` | the reads of a session, in its order, are true at points of history that do not go back, its own writes among them |
 //! | `Sync` | what is behind a sync sees all that was done before the sync began |
-//! | `Fifo` | the writes of a session have zxids in its order, and nothing of a pipeline is done behind what was not |
+//! | `Fifo` | the writes of a session have zxids in its order, and nothing of a pipeline is done behind what was lost |
 //! | `Ephemeral` | an ephemeral is there while its session lives unless it was deleted, and not afterwards |
 //! | `Sequence` | the numbers below a parent are unique, and count up with the zxids and with time |
 //! | `Watch` | an event, or a gap, comes before a changed value is read; a one-shot watch fires once; an event tells of a change that was |

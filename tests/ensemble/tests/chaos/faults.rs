@@ -49,6 +49,7 @@ impl Faults<'_> {
             let kind = kinds.pop().unwrap_or_else(|| self.chance.below(KINDS));
             let name = self.inflict(kind);
             *self.counts.entry(name).or_default() += 1;
+            self.shared.inflicted.fetch_add(1, Relaxed);
         }
         self.counts
     }

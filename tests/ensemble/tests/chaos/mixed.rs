@@ -44,7 +44,7 @@ fn plan() -> Plan {
         return Plan { time, pause: 3000, least_faults: 100, least_operations_per_second: 500 };
     }
     let time = Duration::from_secs(20);
-    Plan { time, pause: 500, least_faults: 12, least_operations_per_second: 50 }
+    Plan { time, pause: 500, least_faults: 13, least_operations_per_second: 50 }
 }
 
 async fn chaos(version: Version) {
@@ -58,6 +58,7 @@ async fn chaos(version: Version) {
         connect: connect.join(","),
         stop: AtomicBool::new(false),
         disconnects: AtomicU64::new(0),
+        inflicted: AtomicU64::new(0),
         clients: Mutex::new(vec![None; WORKERS]),
     });
     prepare(&shared).await;
@@ -73,6 +74,11 @@ async fn chaos(version: Version) {
     let workers: Vec<_> =
         (0..WORKERS).map(|number| tokio::spawn(work(shared.clone(), number, seed))).collect();
     tokio::time::sleep(plan.time).await;
+    // On a slow machine they take longer.
+    let late = Instant::now() + BUDGET;
+    while shared.inflicted.load(Relaxed) < plan.least_faults && Instant::now() < late {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     shared.stop.store(true, Relaxed);
     let faults = faults.await.unwrap();
     proxies.iter().for_each(mend);
@@ -150,10 +156,7 @@ fn per_second(figures: &Figures, took: Duration) -> u64 {
 }
 
 fn demand(plan: &Plan, figures: &Figures, faults: &BTreeMap<&'static str, u64>, took: Duration) {
-    assert!(
-        figures.unknown > 0 && figures.not_sent > 0 && figures.events > 0 && figures.syncs > 0,
-        "{figures:?}"
-    );
+    assert!(figures.unknown > 0 && figures.events > 0 && figures.syncs > 0, "{figures:?}");
     assert_eq!(figures.undecided, 0);
     assert!(faults.values().sum::<u64>() >= plan.least_faults, "{faults:?}");
     assert!(per_second(figures, took) >= plan.least_operations_per_second, "{figures:?} in {took:?}");

@@ -118,6 +118,51 @@ async fn cuts(version: Version) {
     assert!(figures.events >= ROUNDS, "{figures:?}");
 }
 
+/// A pipeline whose first request goes out alone, since the server has not answered its operation yet: a cut takes along
+/// what waits behind it.
+async fn holes(version: Version) {
+    let ensemble = Ensemble::standalone(version).unwrap();
+    let node = ensemble.node(1);
+    let proxy = Proxy::start(node.client_addr()).unwrap();
+    let recorder = Recorder::new();
+    let mut other = life(&node.connect_string(), &recorder).await;
+    other.does(Op::create("/r", 0)).await;
+    let mut cut = life(&proxy.connect_string(), &recorder).await;
+    proxy.hold(Direction::ToClient);
+    let mut flights = Vec::new();
+    for number in 0..5 {
+        let path = format!("/r/{number}");
+        let value = recorder.value();
+        let what = if number == 0 { Op::create(path, value) } else { Op::set("/r", value, -1) };
+        let zk = &cut.zk;
+        let (op, flight) = recorder.sent(cut.session, what.clone(), || ask(zk, &what, true));
+        flights.push((op, what, flight));
+    }
+    passed(&proxy, OpCode::CREATE2, 1).await;
+    proxy.cut();
+    proxy.resume(Direction::ToClient);
+    let mut lost = Vec::new();
+    for (op, what, flight) in flights {
+        lost.push(cut.finish(op, what, flight).await);
+    }
+    for life in [&mut cut, &mut other] {
+        life.does(Op::Sync).await;
+        life.does(Op::get("/r")).await;
+        life.does(Op::get("/r/0")).await;
+    }
+    cut.end().await;
+    other.end().await;
+    let report = recorder.book().history.check();
+    assert!(report.is_sound(), "{version}:\n{report}");
+    assert_eq!(lost.first(), Some(&Outcome::Unknown));
+    assert!(lost.iter().skip(1).all(|outcome| *outcome == Outcome::NotSent), "{lost:?}");
+}
+
+#[test]
+fn what_waits_behind_a_lost_request_is_lost_with_it() {
+    run(holes(Version::V3_9));
+}
+
 #[test]
 fn what_cuts_swallow_is_told_truly() {
     Version::ALL.into_iter().for_each(|version| run(cuts(version)));

@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) connect: String,
     pub(crate) stop: AtomicBool,
     pub(crate) disconnects: AtomicU64,
+    /// Faults so far.
+    pub(crate) inflicted: AtomicU64,
     /// The client that each worker has now.
     pub(crate) clients: Mutex<Vec<Option<Client>>>,
 }

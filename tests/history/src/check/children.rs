@@ -3,7 +3,7 @@
 use super::{
     Findings, Rule,
     digest::{Digest, Operation},
-    facts::{Change, Facts, PathFacts, is_numbered},
+    facts::{Change, Facts, PathFacts, Source, is_numbered},
     sessions::parent,
     timeline::is_there,
 };
@@ -11,10 +11,10 @@ use crate::record::{Answer, Mode, Op, Stat, Zxid};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) fn check(digest: &Digest<'_>, facts: &Facts, found: &mut Findings) {
-    let mut below: BTreeMap<&str, Vec<(&str, &PathFacts)>> = BTreeMap::new();
+    let mut below: BTreeMap<&str, Vec<Child<'_>>> = BTreeMap::new();
     for (path, known) in &facts.paths {
         let name = path.rsplit('/').next().unwrap_or_default();
-        below.entry(parent(path)).or_default().push((name, known));
+        below.entry(parent(path)).or_default().push(Child { name, known, gone: gone(known) });
     }
     // Lists at one point are one list.
     let mut seen: BTreeMap<(&str, Zxid, Zxid), (BTreeSet<&str>, usize)> = BTreeMap::new();
@@ -38,18 +38,45 @@ pub(crate) fn check(digest: &Digest<'_>, facts: &Facts, found: &mut Findings) {
     }
 }
 
+/// What is known of a child, and from when on it is gone for good.
+struct Child<'f> {
+    name: &'f str,
+    known: &'f PathFacts,
+    gone: Zxid,
+}
+
+/// From when on a znode that was created once, and deleted, is certainly gone.
+fn gone(known: &PathFacts) -> Zxid {
+    let creates = |change: &Change| matches!(change, Change::Create(_));
+    let deletes = |change: &Change| matches!(change, Change::Delete(_));
+    let mut facts = known.facts.iter();
+    let (Some((zxid, fact)), None) = (facts.next(), facts.next()) else { return Zxid::MAX };
+    let again = known.floats.iter().any(|float| float.changes.iter().any(creates));
+    if again || !fact.changes.iter().all(creates) {
+        return Zxid::MAX;
+    }
+    let deleted = known.floats.iter().filter(|float| {
+        let write = matches!(float.source, Source::Write(_));
+        write && float.certain && float.lo >= *zxid && float.changes.iter().all(deletes)
+    });
+    deleted.map(|float| float.hi).min().unwrap_or(Zxid::MAX)
+}
+
 fn compare(
     digest: &Digest<'_>,
     op: &Operation<'_>,
     path: &str,
     names: &BTreeSet<&str>,
     stat: &Stat,
-    known: &[(&str, &PathFacts)],
+    known: &[Child<'_>],
     found: &mut Findings,
 ) {
     let at = stat.pzxid;
-    for (name, child) in known {
-        let there = certainly(child, at);
+    // Most are long gone, and not listed.
+    for Child { name, known: child, gone } in
+        known.iter().filter(|child| at < child.gone || names.contains(child.name))
+    {
+        let there = if at < *gone { certainly(child, at) } else { Some(false) };
         if there.is_some_and(|there| there != names.contains(name)) {
             let is = if names.contains(name) { "lists" } else { "does not list" };
             let what = format!("{} {is} {path}/{name} at {at:#x}", op.id);
@@ -59,7 +86,7 @@ fn compare(
             found.add(Rule::Children, what, lines);
         }
     }
-    let strange = names.iter().filter(|name| known.binary_search_by_key(name, |(known, _)| known).is_err());
+    let strange = names.iter().filter(|name| known.binary_search_by_key(name, |child| &child.name).is_err());
     for name in strange {
         let whole = format!("{}/{name}", path.trim_end_matches('/'));
         let is_known = digest.ops.iter().filter(|op| op.is_done() || op.is_unknown()).any(|op| {

@@ -277,22 +277,19 @@ pub(crate) fn parent(path: &str) -> &str {
     }
 }
 
-/// Nothing of a pipeline is done behind what was not sent; and no session writes behind its end.
+/// Nothing of a pipeline is done behind what was lost; and no session writes behind its end.
 fn pipelines(digest: &Digest<'_>, found: &mut Findings) {
+    let behind = digest.history.lines.len();
     let mut holes: BTreeMap<Session, &Operation<'_>> = BTreeMap::new();
-    for op in digest.ops.iter().filter(|op| op.pipelined && op.what.is_write()) {
-        let was_done = op.is_done() || op.is_unknown() && op.zxid.is_some();
-        match holes.get(&op.session) {
-            Some(hole) if was_done && op.invoked < hole.completed => {
-                let what =
-                    format!("{} was done, and {} ahead of it in the pipeline was not sent", op.id, hole.id);
-                found.add(Rule::Fifo, what, [hole.invoked, hole.completed, op.invoked, op.completed]);
-            }
-            _ => {}
-        }
-        if matches!(op.outcome, Outcome::NotSent)
-            && holes.get(&op.session).is_none_or(|hole| hole.completed < op.completed)
+    for op in digest.ops.iter().filter(|op| op.pipelined) {
+        if let Some(hole) = holes.get(&op.session).filter(|hole| op.is_done() && op.invoked < hole.completed)
         {
+            let what = format!("{} was done, and {} ahead of it in the pipeline was lost", op.id, hole.id);
+            found.add(Rule::Fifo, what, [hole.invoked, hole.completed, op.invoked, op.completed]);
+        }
+        // What nobody waited for has no end.
+        let lost = matches!(op.outcome, Outcome::NotSent | Outcome::Unknown) && op.completed < behind;
+        if lost && holes.get(&op.session).is_none_or(|hole| hole.completed < op.completed) {
             holes.insert(op.session, op);
         }
     }

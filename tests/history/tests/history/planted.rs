@@ -320,6 +320,18 @@ fn fifo() {
         book.ends(b, if wrong { created } else { Outcome::NotSent });
         book.ends(a, Outcome::NotSent);
     });
+    // What is unknown may have been done, but its answer came first then.
+    breaks(Rule::Fifo, |book, wrong| {
+        let a = book.sends(A, Op::create("/a", 1));
+        if !wrong {
+            book.ends(a, Outcome::Unknown);
+        }
+        let b = book.sends(A, Op::create("/b", 2));
+        book.ends(b, Outcome::done(Answer::Created("/b".into(), Some(stat(6, 6, 0, 0)))));
+        if wrong {
+            book.ends(a, Outcome::Unknown);
+        }
+    });
 }
 
 #[test]
@@ -462,4 +474,15 @@ fn children() {
             listed(book, if wrong { wrong_list } else { &["n-0000000000"] });
         });
     }
+    // Deleted, nobody was told when, but before something that is older than the list.
+    breaks(Rule::Children, |book, wrong| {
+        book.creates(A, "/s", 1, 5);
+        book.numbers(A, "/s/n-0000000000", 2, 6);
+        book.does(A, Op::delete("/s/n-0000000000", -1), Answer::Done);
+        book.numbers(A, "/s/n-0000000002", 3, 9);
+        let seen = Stat { pzxid: 9, cversion: 3, ..stat(5, 5, 0, 0) };
+        let names = ["n-0000000000", "n-0000000002"].iter().skip(usize::from(!wrong));
+        let names = names.map(|name| (*name).to_owned()).collect();
+        book.does(B, Op::children("/s"), Answer::Children(names, seen));
+    });
 }
