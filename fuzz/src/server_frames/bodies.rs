@@ -174,7 +174,10 @@ fn acl(flags: u8) -> Option<Cow<'static, [Acl]>> {
     match flags >> 5 {
         0..=2 => Some(Acl::OPEN.into()),
         3 => Some(vec![Acl::new(perms, "auth", ""), Acl::new(perms, "auth", "")].into()),
-        4 => Some(vec![Acl::new(perms, "digest", format!("user:{SECRET}"))].into()),
+        4 => {
+            let user = Acl::new(perms, "digest", format!("user:{SECRET}"));
+            Some(vec![Acl::new(Perms::READ, "world", "anyone"), user.clone(), user].into())
+        }
         5 => Some(vec![Acl::new(perms, "ip", "127.0.0.1/8"), Acl::new(perms, "ip", "::1")].into()),
         6 => Some(vec![Acl::new(perms, "world", "anyone"), Acl::new(perms, "none", "x")].into()),
         _ => None,
@@ -191,7 +194,7 @@ fn mode(flags: u8) -> CreateMode {
 }
 
 fn create(path: Ustring, flags: u8) -> CreateRequest {
-    let acl = if flags < 200 { Some(Acl::OPEN.into()) } else { acl(flags << 2) };
+    let acl = if flags < 200 { Some(Acl::OPEN.into()) } else { acl(flags << 2 | flags >> 6) };
     CreateRequest { path, data: data(flags << 1), acl, flags: mode(flags) }
 }
 
@@ -213,6 +216,9 @@ fn auth(flags: u8) -> AuthPacket {
 }
 
 fn multi(flags: u8, script: &mut Unstructured<'_>) -> Result<MultiRequest> {
+    if flags & 0x87 == 0x80 {
+        return Ok(quota());
+    }
     let ops: Result<Vec<Op>> = (0..flags % 8)
         .map(|_| {
             let path = path(script)?;
@@ -233,6 +239,25 @@ fn multi(flags: u8, script: &mut Unstructured<'_>) -> Result<MultiRequest> {
         })
         .collect();
     Ok(MultiRequest::new(ops?))
+}
+
+/// A quota takes three creates in a row, with the right data, which no fuzzer finds.
+fn quota() -> MultiRequest {
+    let [_, _, usage, limits, ..] = DATA;
+    let ops = [
+        ("/zookeeper/quota/a", ""),
+        ("/zookeeper/quota/a/zookeeper_limits", limits),
+        ("/zookeeper/quota/a/zookeeper_stats", usage),
+    ];
+    MultiRequest::new(ops.map(|(path, text)| {
+        let data = Some(Bytes::from_static(text.as_bytes()));
+        Op::Create(CreateRequest {
+            path: path.into(),
+            data,
+            acl: Some(Acl::OPEN.into()),
+            flags: CreateMode::PERSISTENT,
+        })
+    }))
 }
 
 fn multi_read(flags: u8, script: &mut Unstructured<'_>) -> Result<MultiRequest> {

@@ -23,7 +23,7 @@ const PATHS: [&str; 12] = [
     "/d/t",
     "/a/e",
     "/",
-    "/ab",
+    "/ab-and-a-name-that-is-longer-than-most",
     "/zookeeper",
     "/zookeeper/config",
     "/d/s-",

@@ -8,10 +8,10 @@ use menagerie_jute::{
     ConnectRequest, ConnectResponse, Decode, Encode, ErrorCode, OpCode, Reply, ReplyBody, ReplyHeader,
     RequestHeader, Xid,
 };
-use menagerie_server::core::{Config, ConnectionId, Core, Transmit};
+use menagerie_server::core::{Config, ConnectionId, Core, Kind, Transmit};
 
 use super::changes::Write;
-use super::model::Model;
+use super::model::{End, Model};
 use super::reads::Read;
 use super::script;
 use crate::wire::framed;
@@ -303,8 +303,10 @@ impl World {
             assert_eq!(znode.stat(), self.model.stat(&path), "{path}");
             assert_eq!(znode.data(), model.data.as_ref(), "{path}");
             assert_eq!(znode.creates(), model.creates, "{path}");
+            assert_eq!(znode.kind() == Kind::Container, model.end == End::Emptied, "{path}");
         }
         assert_eq!(count, self.model.znodes.len(), "a znode is missing");
+        self.check_counts();
         for session in self.core.sessions() {
             let owned: Vec<_> = session.ephemerals.iter().map(|path| path.to_string()).collect();
             let of = |(path, znode): (&String, &super::model::Znode)| {
@@ -312,6 +314,21 @@ impl World {
             };
             assert_eq!(owned, self.model.znodes.iter().filter_map(of).collect::<Vec<_>>());
         }
+    }
+
+    /// What the tree counts along.
+    fn check_counts(&self) {
+        let (tree, znodes) = (self.core.tree(), &self.model.znodes);
+        assert!(tree.zxid() <= self.model.zxid);
+        assert_eq!(tree.node_count(), znodes.len() + 1, "the root counts twice");
+        let len = |(path, znode): (&String, &super::model::Znode)| {
+            path.len() + znode.data.as_ref().map_or(0, Bytes::len)
+        };
+        assert_eq!(tree.approximate_data_size(), znodes.iter().map(len).sum::<usize>());
+        let sessions: Vec<_> = self.core.sessions().iter().map(|session| session.id).collect();
+        assert_eq!(tree.sessions().map(|(id, _)| id).collect::<Vec<_>>(), sessions);
+        let owned: usize = tree.owners().map(|(_, paths)| paths.len()).sum();
+        assert_eq!(owned, znodes.values().filter(|znode| znode.stat.ephemeral_owner != 0).count());
     }
 
     fn check_watches(&self) {

@@ -15,3 +15,4 @@ mod handshakes;
 mod secrets;
 mod sizes;
 mod support;
+mod turns;
