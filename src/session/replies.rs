@@ -207,7 +207,8 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return };
         // Also where it was known: an older server may have taken the place of a newer one.
         let answers = !is_farewell(header);
-        if std::mem::take(&mut connection.alone) || !answers {
+        let forgets = !answers && planted!("session_refusals_forgotten");
+        if (std::mem::take(&mut connection.alone) || !answers) && !forgets {
             self.abilities.learn(&connection.server, connection.address, committed.op, answers);
         }
         let is_write = committed.op.is_write() || planted!("session_lease_from_reads");

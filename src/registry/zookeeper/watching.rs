@@ -48,7 +48,10 @@ impl Watches {
                     *self = Self::Recursive(watcher);
                     Heard::Set
                 }
-                Err(error) if error.code() == Some(ErrorCode::UNIMPLEMENTED) => {
+                Err(error)
+                    if error.code() == Some(ErrorCode::UNIMPLEMENTED)
+                        && !planted!("registry_insists_on_watch") =>
+                {
                     *self = Self::OneShot(OneShots { announced: true, ..OneShots::default() });
                     Heard::Set
                 }
