@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 use bytes::Bytes;
-use menagerie::client::{Builder, Client, Transport, WatchEvent};
-use menagerie::jute::OpCode;
+use menagerie::client::{Builder, Client, ReadResult, Transport, WatchEvent};
+use menagerie::jute::{ErrorCode, OpCode};
 use menagerie::registry::layout::{GoMicro, Layout, Plain};
 use menagerie::registry::{
     Discovery, Instance, InstanceBuilder, Registered, Registration, Services, ZooKeeper,
@@ -358,4 +358,52 @@ async fn a_new_session_in_place_of_the_old_one_ends_that_one_honestly() {
     scene.stands().await;
     scene.bounded(dials, 2);
     assert_eq!(server.sessions().len(), 2, "what nobody took is over by its time");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_read_in_a_bundle_spoils_no_other_on_any_imitation() {
+    for world in worlds().await {
+        let client = world.party().await.client;
+        client.create("/a").data("x").await.unwrap();
+        match client.get_many(["/a", "/none", "/a"]).await {
+            Ok(found) => {
+                assert!(world.like >= Like::V3_8, "{}", world.name);
+                let [ReadResult::Data(first, _), ReadResult::Failed(code), ReadResult::Data(last, _)] =
+                    &found[..]
+                else {
+                    panic!("{}: {found:?}", world.name)
+                };
+                assert_eq!((&**first, *code, &**last), (&b"x"[..], ErrorCode::NO_NODE, &b"x"[..]));
+            }
+            Err(error) => {
+                assert_eq!(error.code(), Some(ErrorCode::UNIMPLEMENTED), "{}: {error}", world.name);
+                assert!(world.like < Like::V3_8, "{}", world.name);
+            }
+        }
+    }
+}
+
+/// As in an ensemble whose members are replaced one by one, forwards or backwards.
+#[tokio::test(start_paused = true)]
+async fn views_hear_of_changes_when_their_server_gives_way_to_one_of_another_release() {
+    for world in worlds().await {
+        let scene = Scene::set(world).await;
+        let (world, session) = (&scene.world, scene.reader.session());
+        let registry = world.registry(&scene.owner.client);
+        for (port, like) in (2..).zip(LIKES.into_iter().rev().chain(LIKES)) {
+            let (dials, name) = (scene.dials(), format!("{} to {like:?}", world.name));
+            world.server.imitate(like);
+            world.until(&name, || scene.dials().iter().zip(dials).all(|(now, before)| *now > before)).await;
+            scene.stands().await;
+            let more = soon(registry.register(wish(port))).await.unwrap();
+            soon(more.registered()).await.unwrap();
+            world.until(&name, || world.shows(&scene.own) && world.shows(&scene.services)).await;
+            soon(more.deregister()).await.unwrap();
+            world.until(&name, || world.shows(&scene.own) && world.shows(&scene.services)).await;
+            // The one that comes, and those that learn what the server does not know: to set lasting watches, and again.
+            let spent = scene.dials().iter().zip(dials).map(|(now, before)| now - before).max().unwrap();
+            assert!(spent <= 4, "{name}: {spent} dials");
+            assert_eq!(scene.reader.session(), session, "{name}");
+        }
+    }
 }
