@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::Server;
-use crate::core::{Entry, Fault, Matcher, Request, SessionView, Tree, WatchView, What};
+use crate::core::{Entry, Fault, Like, Matcher, Request, SessionView, Tree, WatchView, What};
 use crate::jute::{Acl, ErrorCode, Stat};
 
 /// Entries that a panic shows.
@@ -135,6 +135,12 @@ impl Server {
     /// handshake, four-letter words say so, and the sessions' time stands still; or serves again.
     pub fn set_serving(&self, serving: bool) {
         self.hub.with(|core, now| if serving { core.restart(now) } else { core.stop(now) });
+    }
+
+    /// Behaves like another server from here on, with all data and sessions. All connections are closed, as when the member that
+    /// they were at gives way to one of another release.
+    pub fn imitate(&self, like: Like) {
+        self.hub.with(|core, now| core.imitate(like, now));
     }
 
     /// Pretends that another server has the session now: its next request closes its connection, and it may come back. False if

@@ -473,6 +473,12 @@ impl Described for MultiRead<'_> {
                     return Ok(None);
                 }
                 Ok(Some(match header.op {
+                    // ClickHouse Keeper: the type of the read, and no record. From Apache ZooKeeper only `ERROR` has a code here.
+                    OpCode::GET_DATA | OpCode::GET_CHILDREN
+                        if header.err != ErrorCode::OK && !planted!("client_failed_reads_misread") =>
+                    {
+                        ReadResult::Failed(header.err)
+                    }
                     OpCode::GET_DATA => {
                         let GetDataResponse { data, stat } = reader.record()?;
                         ReadResult::Data(value(data), stat)

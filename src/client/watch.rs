@@ -33,6 +33,10 @@ pub enum WatchEvent {
     },
     /// Events may be missing here: read again. A one-shot watch ends with it, a lasting one goes on.
     Gap,
+    /// Only of a lasting watch: events may be missing, and none comes from here on. The server that the session has come to is too
+    /// old for lasting watches (before 3.6), or refused this one. Read again, and watch by one-shot watches; or wait: at the next
+    /// server that takes the watch it goes on, and yields a [`Gap`](Self::Gap).
+    NotWatched,
     /// The session ended, and the watch with it.
     SessionEnded(End),
 }
@@ -163,6 +167,7 @@ impl Watching {
     fn poll(&self, cx: &Context<'_>) -> Poll<WatchEvent> {
         Poll::Ready(match ready!(self.buffer.poll_pop(cx)) {
             Notice::Gap => WatchEvent::Gap,
+            Notice::NotWatched => WatchEvent::NotWatched,
             Notice::Ended(end) => WatchEvent::SessionEnded(end),
             Notice::Event { event_type, path, zxid } => {
                 let full = path.as_str();

@@ -32,13 +32,16 @@ impl WatchBuffer {
                     inner.ended = true;
                     inner.notices.push_back(notice);
                 }
-                // Two gaps in a row say no more than one.
-                Notice::Gap if inner.notices.back() == Some(&Notice::Gap) => {}
-                Notice::Gap => inner.notices.push_back(notice),
+                // Each says to read again; the last of several in a row also says whether events will come.
+                Notice::Gap | Notice::NotWatched => match inner.notices.back_mut() {
+                    Some(last @ (Notice::Gap | Notice::NotWatched)) => *last = notice,
+                    _ => inner.notices.push_back(notice),
+                },
                 Notice::Event { .. } if inner.overflowing => {}
                 Notice::Event { .. } if inner.notices.len() >= limits::WATCH_BUFFER => {
                     inner.overflowing = true;
-                    if inner.notices.back() != Some(&Notice::Gap) && !planted!("client_gap_swallowed") {
+                    let told = matches!(inner.notices.back(), Some(Notice::Gap | Notice::NotWatched));
+                    if !told && !planted!("client_gap_swallowed") {
                         inner.notices.push_back(Notice::Gap);
                     }
                 }
@@ -118,6 +121,18 @@ mod tests {
         assert_eq!(notices[limits::WATCH_BUFFER - 1], event(limits::WATCH_BUFFER - 1));
         buffer.push(event(9));
         assert_eq!(drain(&buffer), [event(9)]);
+    }
+
+    #[test]
+    fn of_gaps_in_a_row_the_last_is_kept() {
+        let buffer = WatchBuffer::default();
+        for notice in [Notice::Gap, Notice::NotWatched, Notice::Gap, Notice::NotWatched] {
+            buffer.push(notice);
+        }
+        assert_eq!(drain(&buffer), [Notice::NotWatched]);
+        buffer.push(Notice::NotWatched);
+        buffer.push(Notice::Gap);
+        assert_eq!(drain(&buffer), [Notice::Gap]);
     }
 
     #[test]

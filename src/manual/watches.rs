@@ -64,6 +64,10 @@
 //! connection goes in between, everything is sent again with the *old* number. If a server refuses a batch, its
 //! watches become gaps instead of a reconnect loop.
 //!
+//! **When the next server is too old for lasting watches** (before 3.6; ensembles are replaced one by one), they yield
+//! [`NotWatched`](crate::client::WatchEvent::NotWatched): read again, and do not wait for events, or set one-shot watches, as the
+//! registry's views do. At the next server that takes them they yield a gap and go on.
+//!
 //! **When the session expires**, one-shot watches resolve with
 //! [`SessionEnded`](crate::client::WatchEvent::SessionEnded). Lasting ones of a following handle are set again under the
 //! next session and yield a gap; those of a pinned handle yield `SessionEnded` and end. When nothing was heard for 4/3 of
@@ -85,7 +89,7 @@
 //! while let Some(event) = events.next().await {
 //!     match event {
 //!         WatchEvent::Event { path, .. } => read_one(&zk, &path).await?,
-//!         WatchEvent::Gap => read_all(&zk).await?,
+//!         WatchEvent::Gap | WatchEvent::NotWatched => read_all(&zk).await?,
 //!         _ => break,
 //!     }
 //! }

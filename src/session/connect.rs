@@ -196,7 +196,9 @@ impl<T> Session<T> {
             }
             // Refused, or another session in place of ours (ClickHouse Keeper): ours is over either way.
             (None, Some(_)) => self.session_expired(),
-            (Some(_), Some(id)) if id != response.session_id => self.session_expired(),
+            (Some(_), Some(id)) if id != response.session_id && !planted!("session_other_taken_for_ours") => {
+                self.session_expired()
+            }
             (Some(millis), known) => {
                 self.establish(now, Duration::from_millis(millis), &response, known.is_some());
                 true

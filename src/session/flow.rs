@@ -8,7 +8,7 @@ use super::lease::Renewal;
 use super::link::{Connection, Link};
 use super::queue::{Batch, Committed, Entry, Owner, Waiting, take_waiting};
 use super::watches::{Arming, Flag, LISTS, List, WatchTable};
-use super::{Action, Cause, Fate, Rejected, Request, RequestError, RequestId, Session};
+use super::{Action, Cause, Fate, Notice, Rejected, Request, RequestError, RequestId, Session};
 use crate::jute::{
     AuthPacket, Encode, ErrorCode, OpCode, RemoveWatchesRequest, RequestHeader, SetWatches, SetWatches2,
     Ustring, WatcherType, Writer, Xid,
@@ -214,8 +214,9 @@ impl<T> Session<T> {
         }
         if batch.paths.is_empty() {
             // Nothing to re-arm, or nothing that this server can: then no answer will come to tell of the gap.
-            let actions = &mut self.actions;
-            self.watches.gap_lasting(|watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
+            let notice = self.lasting_notice();
+            let tell = |watcher, notice| self.actions.push_back(Action::Notify { watcher, notice });
+            self.watches.tell_lasting(&notice, tell);
             return true;
         }
         for (list, path) in &batch.paths {
@@ -226,6 +227,15 @@ impl<T> Session<T> {
         let op = if lasting { OpCode::SET_WATCHES2 } else { OpCode::SET_WATCHES };
         self.commit_own(now, op, &*body, Owner::Restore(Box::new(batch)));
         true
+    }
+
+    /// What lasting watchers are to hear once their watches were set again, or were left out because this server knows none.
+    pub(super) fn lasting_notice(&self) -> Notice {
+        let Link::Up(connection) = &self.link else { return Notice::Gap };
+        match self.abilities.of(&connection.server, connection.address, OpCode::SET_WATCHES2) {
+            Ability::Refuses if !planted!("session_left_out_untold") => Notice::NotWatched,
+            _ => Notice::Gap,
+        }
     }
 
     fn renew_leases(&mut self, now: Instant) {

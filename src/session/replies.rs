@@ -207,7 +207,8 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return };
         // Also where it was known: an older server may have taken the place of a newer one.
         let answers = !is_farewell(header);
-        if std::mem::take(&mut connection.alone) || !answers {
+        let forgets = !answers && planted!("session_refusals_forgotten");
+        if (std::mem::take(&mut connection.alone) || !answers) && !forgets {
             self.abilities.learn(&connection.server, connection.address, committed.op, answers);
         }
         let is_write = committed.op.is_write() || planted!("session_lease_from_reads");
@@ -218,14 +219,16 @@ impl<T> Session<T> {
     }
 
     fn restored(&mut self, err: ErrorCode, batch: &Batch) {
+        let notice = self.lasting_notice();
         let actions = &mut self.actions;
         if err != ErrorCode::OK {
-            self.watches.gap_paths(&batch.paths, |watcher, notice| {
+            self.watches.refused(&batch.paths, |watcher, notice| {
                 actions.push_back(Action::Notify { watcher, notice });
             });
         } else if batch.last && !planted!("session_gap_swallowed") {
             // Persistent watches do not catch up (`DataTree.setWatches`): whatever happened while apart is unknown.
-            self.watches.gap_lasting(|watcher, notice| actions.push_back(Action::Notify { watcher, notice }));
+            let tell = |watcher, notice| actions.push_back(Action::Notify { watcher, notice });
+            self.watches.tell_lasting(&notice, tell);
         }
     }
 

@@ -83,6 +83,9 @@ pub enum Notice {
     },
     /// Events may be missing here: read again. A one-shot watch ends with it, a persistent one goes on.
     Gap,
+    /// Events may be missing, and none comes from here on: this server refuses lasting watches (before 3.6). The next server that
+    /// takes it again is told by a [`Gap`](Self::Gap).
+    NotWatched,
     /// The session ended and the watch with it.
     Ended(End),
 }

@@ -272,21 +272,17 @@ impl WatchTable {
         }
     }
 
-    /// Tells all persistent watchers that events may be missing.
-    pub(super) fn gap_lasting(&self, mut notify: impl FnMut(WatcherId, Notice)) {
+    /// Tells all lasting watchers.
+    pub(super) fn tell_lasting(&self, notice: &Notice, mut notify: impl FnMut(WatcherId, Notice)) {
         for (&watcher, (_, list)) in &self.watchers {
             if !list.is_one_shot() {
-                notify(watcher, Notice::Gap);
+                notify(watcher, notice.clone());
             }
         }
     }
 
-    /// Tells the watchers of these paths that events may be missing; one-shot ones end with it.
-    pub(super) fn gap_paths(
-        &mut self,
-        paths: &[(List, Arc<str>)],
-        mut notify: impl FnMut(WatcherId, Notice),
-    ) {
+    /// Tells the watchers of these paths that the server did not take them; one-shot ones end with it.
+    pub(super) fn refused(&mut self, paths: &[(List, Arc<str>)], mut notify: impl FnMut(WatcherId, Notice)) {
         for (list, path) in paths {
             let Some(entry) = self.paths.get_mut(path) else { continue };
             if list.is_one_shot() {
@@ -297,7 +293,7 @@ impl WatchTable {
                 self.tidy(path);
             } else {
                 entry.wire.lasting = None;
-                entry.list(*list).iter().for_each(|&watcher| notify(watcher, Notice::Gap));
+                entry.list(*list).iter().for_each(|&watcher| notify(watcher, Notice::NotWatched));
             }
         }
     }

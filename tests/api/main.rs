@@ -19,6 +19,7 @@ mod cuts;
 mod embedded;
 mod fates;
 mod fencing;
+mod imitations;
 mod lifecycle;
 mod moving;
 mod order;

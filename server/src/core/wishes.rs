@@ -8,7 +8,8 @@ use super::connection::ConnectionId;
 use super::faults::{Fault, Matcher};
 use super::log::{Entry, What, Why};
 use super::machine::Core;
-use super::watches::Kind;
+use super::rules::Like;
+use super::watches::{Kind, Watches};
 
 /// A session, as the server sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +137,16 @@ impl Core {
             }
             self.sessions.touch_all(self.now);
         }
+    }
+
+    /// Behaves like another server from here on. All connections are closed, as when the member they were at gives way to one of
+    /// another release. The tree stays as it is.
+    pub fn imitate(&mut self, like: Like, now: Instant) {
+        self.set_now(now);
+        self.note(None, 0, What::Test("imitate"));
+        self.close_all();
+        self.rules.like = like;
+        self.watches = Watches::new(like >= Like::V3_9);
     }
 
     /// Pretends that another server has the session now: its next request closes its connection, and it may come back. False if

@@ -48,15 +48,23 @@ impl Watches {
                     *self = Self::Recursive(watcher);
                     Heard::Set
                 }
-                Err(error) if error.code() == Some(ErrorCode::UNIMPLEMENTED) => {
+                Err(error)
+                    if error.code() == Some(ErrorCode::UNIMPLEMENTED)
+                        && !planted!("registry_insists_on_watch") =>
+                {
                     *self = Self::OneShot(OneShots { announced: true, ..OneShots::default() });
                     Heard::Set
                 }
                 Err(error) => Heard::NotSet(error),
             }),
             Self::Recursive(watcher) => {
-                let next = std::pin::pin!(watcher.next());
-                match ready!(next.poll(cx)) {
+                let event = ready!(std::pin::pin!(watcher.next()).poll(cx));
+                match event {
+                    // As if the session had begun here.
+                    Some(WatchEvent::NotWatched) if !planted!("registry_waits_unwatched") => {
+                        *self = Self::OneShot(OneShots { announced: true, ..OneShots::default() });
+                        Poll::Ready(Heard::Set)
+                    }
                     Some(event) => heard(event).map_or(Poll::Pending, Poll::Ready),
                     None => Poll::Pending,
                 }
@@ -78,7 +86,7 @@ impl Watches {
 fn heard(event: WatchEvent) -> Option<Heard> {
     match event {
         WatchEvent::Event { event_type, path, .. } => Some(Heard::Event(path, event_type)),
-        WatchEvent::Gap => Some(Heard::Gap),
+        WatchEvent::Gap | WatchEvent::NotWatched => Some(Heard::Gap),
         WatchEvent::SessionEnded(_) => None,
     }
 }

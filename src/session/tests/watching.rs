@@ -29,7 +29,7 @@ fn told(rig: &Rig, id: RequestId) -> Vec<Option<(EventType, String)>> {
     let own = rig.notices.iter().filter(|(watcher, _)| *watcher == id.0);
     own.map(|(_, notice)| match notice {
         Notice::Event { event_type, path, .. } => Some((*event_type, path.as_str().to_owned())),
-        Notice::Gap => None,
+        Notice::Gap | Notice::NotWatched => None,
         Notice::Ended(end) => panic!("ended: {end}"),
     })
     .collect()
@@ -259,6 +259,7 @@ fn a_refused_batch_becomes_gaps_and_an_old_server_is_not_asked_again() {
         }
         assert!(rig.take_bytes().is_empty(), "an operation known to be unknown was sent");
         assert_eq!(told(&rig, lasting).len(), round);
+        assert_eq!(rig.notices.last(), Some(&(lasting.0, Notice::NotWatched)), "nobody watches for it here");
         if round > 1 {
             rig.cut();
         }
