@@ -1,0 +1,4 @@
+//! Seeds.
+
+#[test]
+fn a_seed_is_a_run() {}
