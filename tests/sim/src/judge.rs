@@ -340,7 +340,7 @@ impl World {
         zxid: i64,
     ) {
         // What one-shot watches of a path missed is told as they are set again, to all who watch it.
-        let again = zxid < 0 && self.clients[client].wire != Some(watched.wire);
+        let again = self.clients[client].wire != Some(watched.wire);
         let caused = if watched.kind.is_one_shot() || again {
             let events = self.model.events_between(watched.armed, self.model.zxid);
             events.iter().any(|event| told_as(watched, event).is_some())
@@ -506,6 +506,8 @@ impl World {
             }
         }
         for member in 0..self.ensemble.members.len() {
+            // What is on its way this moment is taken for taken in.
+            self.catch_up(member);
             let tree = self.ensemble.members[member].core.tree();
             if let Some(what) = self.model.difference(tree) {
                 return self.fail(format!("the tree of member {member}: {what}"));
