@@ -55,7 +55,9 @@ pub enum State {
     ClosedUnconfirmed,
     /// A session was resumed by another process.
     Resumed,
-    /// The whole ensemble was behind a client for good.
+    /// All members closed on a client for so long that it gave its session up.
+    LeftBehind,
+    /// A server broke the protocol.
     Violation,
     /// A request was cancelled on its way.
     CancelledOnItsWay,
@@ -66,7 +68,7 @@ pub enum State {
 }
 
 /// All of them.
-pub const STATES: [State; 27] = [
+pub const STATES: [State; 28] = [
     State::UnknownFate,
     State::UnknownApplied,
     State::UnknownNotApplied,
@@ -90,6 +92,7 @@ pub const STATES: [State; 27] = [
     State::Closed,
     State::ClosedUnconfirmed,
     State::Resumed,
+    State::LeftBehind,
     State::Violation,
     State::CancelledOnItsWay,
     State::DeadlineOnItsWay,

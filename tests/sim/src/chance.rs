@@ -10,12 +10,12 @@ impl Chance {
     pub fn new(seed: u64) -> Self {
         let mut chance = Self(seed);
         // Neighbouring seeds must not begin alike.
-        chance.0 = chance.next();
+        chance.0 = chance.draw();
         chance
     }
 
     /// Anything.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,7 +25,7 @@ impl Chance {
 
     /// Less than `bound`, or 0 if that is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.draw() % bound.max(1)
     }
 
     /// An index into a list of that length.

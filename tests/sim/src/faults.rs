@@ -196,6 +196,17 @@ impl World {
             Fault::Reset | Fault::Close | Fault::Garbage | Fault::Expire => {}
         }
         self.unblock(|wire| wire.client == client);
+        if planted!("sim_unsteady_order") {
+            self.shake();
+        }
+    }
+
+    /// What an unsteady order would do: a map with keys of its own decides.
+    fn shake(&mut self) {
+        let map: std::collections::HashMap<usize, ()> = (0..64).map(|key| (key, ())).collect();
+        let first = map.keys().next().copied().unwrap_or(0);
+        self.agenda.at(self.now + first as u64, Event::Quorum);
+        self.mix(&[first as u64]);
     }
 
     /// Nothing goes wrong from here on, and clients only wait.

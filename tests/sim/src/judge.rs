@@ -427,7 +427,15 @@ impl World {
         match end {
             End::Expired => {
                 self.census.reach(State::Expired);
-                // Whoever is told so by a server that is behind is told so by the leader.
+                // Members without a leader close on everybody, and for long enough that is taken for an ensemble that was wiped.
+                let last = self
+                    .wires
+                    .iter()
+                    .rfind(|wire| wire.client == client && wire.serial == self.clients[client].serial);
+                let told = last.is_some_and(|wire| wire.greeted);
+                if !told {
+                    return self.left_behind(client);
+                }
                 if id != 0
                     && !wild
                     && provisional
@@ -446,6 +454,11 @@ impl World {
             End::ClosedUnconfirmed => self.census.reach(State::ClosedUnconfirmed),
             _ => {}
         }
+        self.judge_all_back(client);
+    }
+
+    fn left_behind(&mut self, client: usize) {
+        self.census.reach(State::LeftBehind);
         self.judge_all_back(client);
     }
 

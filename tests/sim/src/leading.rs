@@ -28,7 +28,7 @@ impl World {
     }
 
     /// What a member asked arrives at its leader, if there is a way.
-    pub(crate) fn to_leader(&mut self, member: usize) {
+    pub(crate) fn leader_hears(&mut self, member: usize) {
         while let Some(leader) = self.leader_of(member) {
             if self.ensemble.members[member].cut > 0 || self.ensemble.members[leader].cut > 0 {
                 return;
@@ -204,7 +204,7 @@ impl World {
     }
 
     /// What the leader said arrives at a member, if there is a way.
-    pub(crate) fn from_leader(&mut self, member: usize) {
+    pub(crate) fn member_hears(&mut self, member: usize) {
         let Some(leader) = self.leader_of(member) else { return };
         if self.ensemble.members[member].cut > 0 || self.ensemble.members[leader].cut > 0 {
             return;

@@ -255,8 +255,11 @@ impl World {
         let Some(frame) = one.asked.pop_front().filter(|frame| frame.xid == header.xid) else {
             return self.fail(format!("the server answers {:?}, which nobody asked", header.xid));
         };
+        let client = one.client;
         if matches!(frame.op, OpCode::SET_WATCHES | OpCode::SET_WATCHES2) {
             one.batches = one.batches.saturating_sub(1);
+        } else {
+            self.clients[client].answered_zxid = self.clients[client].answered_zxid.max(header.zxid);
         }
         if let Some(token) = frame.token {
             self.ledger[token as usize].answer = Some((header.err, header.zxid));
@@ -425,7 +428,7 @@ impl World {
             }
             _ => {
                 let noise = self.chance.between(1, 200);
-                spoiled.extend((0..noise).map(|_| self.chance.next().to_be_bytes()[0]));
+                spoiled.extend((0..noise).map(|_| self.chance.draw().to_be_bytes()[0]));
             }
         }
         Bytes::from(spoiled)

@@ -234,7 +234,7 @@ impl World {
     }
 
     fn data(&mut self) -> Option<Bytes> {
-        let number = self.chance.next().to_be_bytes();
+        let number = self.chance.draw().to_be_bytes();
         match self.chance.below(40) {
             0 => None,
             1 => Some(Bytes::from(vec![number[0]; 20_000])),

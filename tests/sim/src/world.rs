@@ -168,9 +168,9 @@ impl World {
                 self.settle(self.wires[wire].client);
             }
             Event::MemberTimer(member) => self.member_timer(member),
-            Event::FromLeader(member) => self.from_leader(member),
+            Event::FromLeader(member) => self.member_hears(member),
             Event::ToLeader(member) => {
-                self.to_leader(member);
+                self.leader_hears(member);
                 if let Some(leader) = self.ensemble.leader {
                     self.flush_member(leader);
                 }
