@@ -194,6 +194,11 @@ impl<T> Session<T> {
                 self.handshake_failed(now, Loss::HandshakeRefused);
                 false
             }
+            // A server that serves readers only may not know yet of a session that lives: it is the others' to say.
+            (None, Some(_)) if response.read_only == Some(true) && !planted!("session_believes_readers") => {
+                self.handshake_failed(now, Loss::HandshakeRefused);
+                false
+            }
             // Refused, or another session in place of ours (ClickHouse Keeper): ours is over either way.
             (None, Some(_)) => self.session_expired(),
             (Some(_), Some(id)) if id != response.session_id && !planted!("session_other_taken_for_ours") => {

@@ -26,8 +26,7 @@ impl<T> Session<T> {
             return Err(Rejected { token, error: RequestError { cause, fate: Fate::NotSent } });
         }
         let id = RequestId(self.next_id());
-        let arming =
-            request.watch.map(|wish| Box::new(Arming { kind: wish.kind, path: Arc::from(wish.path) }));
+        let arming = request.watch.map(|wish| Box::new(Arming::new(wish.kind, Arc::from(wish.path))));
         let limit = self.config.outbound_frame_len_bytes;
         let mut entry =
             Entry { owner: Owner::Caller(token), deadline: request.deadline, places: request.places, arming };
@@ -38,7 +37,7 @@ impl<T> Session<T> {
             let xid = connection.xid.next();
             match write_frame(&mut connection.out, xid, request.op, request.body, limit) {
                 Ok(len) => {
-                    if let Some(arming) = &entry.arming {
+                    if let Some(arming) = &mut entry.arming {
                         set_watch_flag(&mut connection.out, self.watches.arm(arming));
                     }
                     connection.xid = xid;
@@ -157,7 +156,7 @@ impl<T> Session<T> {
         connection.alone = ability == Ability::Untried && !planted!("session_probe_in_company");
         let xid = connection.xid.next();
         waiting.frame.patch(4, xid.0);
-        if let Some(arming) = &waiting.entry.arming {
+        if let Some(arming) = &mut waiting.entry.arming {
             set_watch_flag(&mut waiting.frame, self.watches.arm(arming));
         }
         let start = connection.enqueued;

@@ -48,7 +48,10 @@ struct PathWatches {
 struct Wire {
     data: bool,
     child: bool,
+    /// As asked for: what goes out from here on is behind it.
     lasting: Option<Lasting>,
+    /// As answered: what comes in until then is of the mode before.
+    answered: Option<Lasting>,
 }
 
 /// A mode that outlives its events, the weaker first.
@@ -74,6 +77,14 @@ pub(super) enum Flag {
 pub(super) struct Arming {
     pub(super) kind: WatchKind,
     pub(super) path: Arc<str>,
+    /// The mode that it goes out with.
+    mode: Option<Lasting>,
+}
+
+impl Arming {
+    pub(super) fn new(kind: WatchKind, path: Arc<str>) -> Self {
+        Self { kind, path, mode: None }
+    }
 }
 
 impl List {
@@ -103,6 +114,12 @@ impl Lasting {
 }
 
 impl Wire {
+    /// Whether the events that come in now are those of the recursive mode: a child's own instead of its parent's.
+    fn children_come_one_by_one(self) -> bool {
+        let mode = if planted!("session_mode_before_answer") { self.lasting } else { self.answered };
+        mode == Some(Lasting::Recursive)
+    }
+
     fn holds_anything(self) -> bool {
         self.data || self.child || self.lasting.is_some()
     }
@@ -142,7 +159,7 @@ impl PathWatches {
 
 impl WatchTable {
     /// A request that sets a watch enters the connection's buffer: from here on the server's order is fixed.
-    pub(super) fn arm(&mut self, arming: &Arming) -> Flag {
+    pub(super) fn arm(&mut self, arming: &mut Arming) -> Flag {
         let entry = self.paths.entry(arming.path.clone()).or_default();
         entry.arming += 1;
         let wished = match arming.kind {
@@ -159,6 +176,7 @@ impl WatchTable {
         };
         let strongest = entry.wire.lasting.max(Some(wished)).unwrap_or(wished);
         entry.wire.lasting = Some(strongest);
+        arming.mode = Some(strongest);
         Flag::Mode(strongest)
     }
 
@@ -167,6 +185,9 @@ impl WatchTable {
     pub(super) fn armed(&mut self, arming: &Arming, registers: Option<WatcherId>, exists: bool) {
         let Some(entry) = self.paths.get_mut(&arming.path) else { return };
         entry.arming = entry.arming.saturating_sub(1);
+        if exists {
+            entry.wire.answered = entry.wire.answered.max(arming.mode);
+        }
         if let Some(watcher) = registers {
             let list = List::of(arming.kind, exists);
             entry.list_mut(list).push(watcher);
@@ -184,7 +205,9 @@ impl WatchTable {
                 _ if others => {}
                 WatchKind::Data => entry.wire.data = false,
                 WatchKind::Child => entry.wire.child = false,
-                WatchKind::Persistent | WatchKind::Recursive => entry.wire.lasting = None,
+                WatchKind::Persistent | WatchKind::Recursive => {
+                    (entry.wire.lasting, entry.wire.answered) = (None, None);
+                }
             }
         }
         self.armed(arming, None, false);
@@ -270,6 +293,8 @@ impl WatchTable {
             List::Persistent => entry.wire.lasting = entry.wire.lasting.max(Some(Lasting::Persistent)),
             List::Recursive => entry.wire.lasting = Some(Lasting::Recursive),
         }
+        // Lasting watchers have a gap until all is set again.
+        entry.wire.answered = entry.wire.lasting;
     }
 
     /// Tells all lasting watchers.
@@ -292,7 +317,7 @@ impl WatchTable {
                 }
                 self.tidy(path);
             } else {
-                entry.wire.lasting = None;
+                (entry.wire.lasting, entry.wire.answered) = (None, None);
                 entry.list(*list).iter().for_each(|&watcher| notify(watcher, Notice::NotWatched));
             }
         }
@@ -349,7 +374,7 @@ impl WatchTable {
         if let Some(entry) = self.paths.get(path) {
             // Under a recursive mode child events are made here, from those of the children; the server's own, which a
             // one-shot watch may have asked for, would come twice.
-            let from_children = is_child_event && entry.wire.lasting == Some(Lasting::Recursive);
+            let from_children = is_child_event && entry.wire.children_come_one_by_one();
             if !from_children {
                 entry.list(List::Persistent).iter().for_each(|&id| tell(id, event_type, &event.path));
             }
@@ -399,7 +424,7 @@ impl WatchTable {
     fn tell_parent(&mut self, path: &str, mut tell: impl FnMut(WatcherId, &Ustring)) {
         let Some(parent) = parent(path) else { return };
         let Some(entry) = self.paths.get(parent) else { return };
-        if entry.wire.lasting != Some(Lasting::Recursive) {
+        if !entry.wire.children_come_one_by_one() {
             return;
         }
         let name = Ustring::from(parent);

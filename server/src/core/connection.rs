@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use bytes::{Bytes, BytesMut};
 
 use super::ip_id;
+use super::member::Pending;
 use crate::jute::{Encode, ErrorCode, Id, OpCode, ReplyHeader, Writer, Xid};
 
 /// Values from this size on go out as segments of their own; below it a copy is cheaper than a second piece.
@@ -118,6 +119,8 @@ pub(super) struct Connection {
     pub(super) due: Option<u64>,
     pub(super) tally: Tally,
     pub(super) input: BytesMut,
+    /// What the leader was asked for, and what waits behind it.
+    pub(super) pending: VecDeque<Pending>,
     ready: Writer,
     /// Bytes that the driver took and did not write yet.
     taken: usize,
@@ -160,6 +163,7 @@ impl Connection {
                 is_word: false,
             },
             input: BytesMut::new(),
+            pending: VecDeque::new(),
             ready: Writer::with_spill(SPILL_LEN_BYTES),
             taken: 0,
             held: VecDeque::new(),

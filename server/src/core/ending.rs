@@ -30,7 +30,7 @@ impl Core {
 
     /// Deletes containers and znodes with a time to live whose time has come, each under a number of its own.
     pub(super) fn reap(&mut self) {
-        if self.read_only || self.stopped || planted!("server_never_reaps") {
+        if self.read_only || self.stopped || self.member.is_some() || planted!("server_never_reaps") {
             return;
         }
         for path in due_for_reaping(&self.tree, &self.rules, self.unix_millis()) {

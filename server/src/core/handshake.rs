@@ -6,12 +6,13 @@ use super::Like;
 use super::connection::{ConnectionId, Stage};
 use super::log::{Refusal, What, Why};
 use super::machine::Core;
+use super::member::Wish;
 use super::sessions::Password;
 use super::txn::Change;
 use crate::jute::{ConnectRequest, ConnectResponse, Encode, OpCode, Reader};
 
 /// Length of every password.
-const PASSWORD_LEN_BYTES: usize = 16;
+pub(super) const PASSWORD_LEN_BYTES: usize = 16;
 
 impl Core {
     /// The order of decisions is that of the real server (`ZooKeeperServer.processConnectRequest`), but for the password, which is
@@ -36,6 +37,9 @@ impl Core {
         } else {
             request.time_out.clamp(least, most)
         };
+        if self.member.is_some() && !self.read_only {
+            return self.ask_leader(id, &request, timeout_millis);
+        }
         if request.session_id == 0 {
             return self.begin_session(id, timeout_millis, request.read_only);
         }
@@ -55,11 +59,23 @@ impl Core {
         if self.rules.like == Like::Keeper {
             return self.begin_session(id, timeout_millis, request.read_only);
         }
-        let passwd = Some(Bytes::from_static(&[0; PASSWORD_LEN_BYTES]));
-        let read_only = request.read_only.map(|_| self.read_only);
-        self.greet(id, &ConnectResponse { passwd, read_only, ..ConnectResponse::default() });
-        self.note(Some(id), request.session_id, What::Refused(Refusal::Session));
-        self.close(id, Why::Refused);
+        self.refuse_session(id, request.session_id, request.read_only);
+    }
+
+    /// As a member: passwords are made from ids, so each can check them; whether a session lives is for the leader to say.
+    fn ask_leader(&mut self, id: ConnectionId, request: &ConnectRequest, timeout_millis: i32) {
+        let (session, asked) = (request.session_id, request.read_only);
+        if session == 0 {
+            let session = self.sessions.reserve();
+            return self.ask_for_session(id, session, timeout_millis, asked, Wish::Open { timeout_millis });
+        }
+        if !self.sessions.password(session).is(request.passwd.as_deref().unwrap_or_default()) {
+            return self.refuse_session(id, session, asked);
+        }
+        if let Some(other) = self.sessions.get(session).and_then(|known| known.connection) {
+            self.close(other, Why::SessionMoved);
+        }
+        self.ask_for_session(id, session, timeout_millis, asked, Wish::Attach { timeout_millis });
     }
 
     fn begin_session(&mut self, id: ConnectionId, timeout_millis: i32, asked: Option<bool>) {
@@ -67,12 +83,17 @@ impl Core {
         if !self.read_only {
             self.commit(session, Change::OpenSession { timeout_millis });
         }
-        self.attach(id, session);
-        self.welcome(id, session, password, timeout_millis, asked);
+        self.greet_with(id, session, timeout_millis, asked, password);
         self.note(Some(id), session, What::Opened { timeout_millis });
     }
 
-    fn take_up_session(&mut self, id: ConnectionId, session: i64, timeout_millis: i32, asked: Option<bool>) {
+    pub(super) fn take_up_session(
+        &mut self,
+        id: ConnectionId,
+        session: i64,
+        timeout_millis: i32,
+        asked: Option<bool>,
+    ) {
         let Some(known) = self.sessions.get_mut(session) else { return };
         known.timeout_millis = timeout_millis;
         known.moved = false;
@@ -81,9 +102,32 @@ impl Core {
             self.close(other, Why::SessionMoved);
         }
         self.sessions.touch(session, self.now);
+        self.greet_with(id, session, timeout_millis, asked, password);
+        self.note(Some(id), session, What::Attached);
+    }
+
+    /// The connection speaks for this session from here on, which is there.
+    pub(super) fn greet_session(
+        &mut self,
+        id: ConnectionId,
+        session: i64,
+        timeout_millis: i32,
+        asked: Option<bool>,
+    ) {
+        let password = self.sessions.password(session);
+        self.greet_with(id, session, timeout_millis, asked, password);
+    }
+
+    fn greet_with(
+        &mut self,
+        id: ConnectionId,
+        session: i64,
+        timeout_millis: i32,
+        asked: Option<bool>,
+        password: Password,
+    ) {
         self.attach(id, session);
         self.welcome(id, session, password, timeout_millis, asked);
-        self.note(Some(id), session, What::Attached);
     }
 
     fn attach(&mut self, id: ConnectionId, session: i64) {
@@ -111,7 +155,7 @@ impl Core {
         self.greet(id, &ConnectResponse { protocol_version: 0, time_out, session_id, passwd, read_only });
     }
 
-    fn greet(&mut self, id: ConnectionId, response: &ConnectResponse) {
+    pub(super) fn greet(&mut self, id: ConnectionId, response: &ConnectResponse) {
         self.totals.sent += 1;
         let Some(connection) = self.connection_mut(id) else { return };
         connection.frame(super::connection::Hold::No, |out| {

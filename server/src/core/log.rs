@@ -194,6 +194,11 @@ impl Log {
         }
     }
 
+    /// Whether it keeps nothing.
+    pub(super) fn is_off(&self) -> bool {
+        self.most == 0
+    }
+
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator {
         self.entries.iter()
     }

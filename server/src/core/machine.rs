@@ -9,6 +9,7 @@ use super::connection::{Connection, ConnectionId, Stage, Transmit};
 use super::faults::Faults;
 use super::limits::{Limits, millis};
 use super::log::{Entry, Log, What, Why};
+use super::member::Member;
 use super::sessions::Sessions;
 use super::watches::Watches;
 use super::words::Allowed;
@@ -106,6 +107,8 @@ pub struct Core {
     pub(super) log: Log,
     pub(super) totals: Totals,
     pub(super) read_only: bool,
+    /// One of an ensemble: then the log is the leader's.
+    pub(super) member: Option<Box<Member>>,
     /// Stopped: sessions' time stands still.
     pub(super) stopped: bool,
     /// Milliseconds since the core began, by the last fact.
@@ -166,6 +169,7 @@ impl Core {
             log: Log::new(limits.log),
             totals: Totals::default(),
             read_only,
+            member: None,
             stopped: false,
             now: 0,
             started: now,
@@ -333,14 +337,16 @@ impl Core {
 
     /// Whether sessions expire: only a server that takes writes can end them.
     fn time_runs(&self) -> bool {
-        !self.read_only && !self.stopped
+        !self.read_only && !self.stopped && self.member.is_none()
     }
 
     fn may_work(&self, connection: &Connection) -> bool {
         let limits = &self.limits;
         let backlog = connection.unwritten() > limits.output_mark && !planted!("server_reads_on");
-        let behind = connection.held() >= limits.outstanding && !planted!("server_outstanding_unlimited");
-        connection.stage != Stage::Ending && !connection.paused && !backlog && !behind
+        let outstanding = connection.held().max(connection.pending.len());
+        let behind = outstanding >= limits.outstanding && !planted!("server_outstanding_unlimited");
+        let greets = connection.stage == Stage::Greeting && !connection.pending.is_empty();
+        connection.stage != Stage::Ending && !connection.paused && !backlog && !behind && !greets
     }
 
     /// Handles whole frames until there are none, the connection has enough to take, or its turn is over.
@@ -368,7 +374,7 @@ impl Core {
                 Ok(Some(frame)) => {
                     if let Some(session) = connection.session().filter(|_| !touched) {
                         touched = true;
-                        self.sessions.touch(session, self.now);
+                        self.touch(session);
                     }
                     self.handle_frame(id, frame);
                     let after = self.connection(id).map_or(0, Connection::unwritten);
@@ -380,6 +386,15 @@ impl Core {
         }
         if let Some(connection) = self.connection_mut(id).filter(|connection| connection.input.is_empty()) {
             connection.input = bytes::BytesMut::new();
+        }
+    }
+
+    fn touch(&mut self, session: i64) {
+        match &mut self.member {
+            Some(member) => {
+                member.touched.insert(session);
+            }
+            None => self.sessions.touch(session, self.now),
         }
     }
 
@@ -425,6 +440,7 @@ impl Core {
         let patience = millis(self.limits.greeting);
         let Some(connection) = self.connection_mut(id) else { return };
         connection.input = bytes::BytesMut::new();
+        connection.pending.clear();
         connection.paused = false;
         let due = connection.forget_withheld().max(now).saturating_add(patience);
         connection.due = Some(due);

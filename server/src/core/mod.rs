@@ -5,7 +5,8 @@
 //!
 //! A write goes three steps, and each can stand alone: [`prepare`] checks a request against the tree and makes the [`Change`] that it
 //! comes to, changing nothing; the change gets a zxid and a time and is a [`Txn`], an entry of the log; [`Tree::apply`] takes it
-//! in and says what was answered and which events happened. Whoever applies the same log has the same tree.
+//! in and says what was answered and which events happened. Whoever applies the same log has the same tree. Stand-alone the three
+//! follow on each other at once; as a [member](Core::into_member) of an ensemble the middle one is the leader's.
 
 mod acl;
 mod answer;
@@ -18,6 +19,7 @@ mod handshake;
 mod limits;
 mod log;
 mod machine;
+mod member;
 mod multi;
 mod name;
 mod node;
@@ -49,6 +51,7 @@ pub use faults::{Fault, Matcher};
 pub use limits::Limits;
 pub use log::{Details, Entry, Extra, Refusal, Request, What, Why};
 pub use machine::{Config, Core};
+pub use member::{Proposal, ProposalId, Wish};
 pub use node::Znode;
 pub use prepare::{Caller, prepare};
 pub use reads::Reads;

@@ -42,6 +42,17 @@ impl Outcome {
 
 impl Core {
     pub(super) fn handle_request(&mut self, id: ConnectionId, session: i64, frame: Bytes) {
+        if self.member.is_some() {
+            let header = Reader::new(frame.clone()).record::<RequestHeader>();
+            if header.is_ok_and(|header| self.waits_here(id, header.op, &frame)) {
+                return;
+            }
+        }
+        self.handle_turn(id, session, frame);
+    }
+
+    /// A request whose turn it is.
+    pub(super) fn handle_turn(&mut self, id: ConnectionId, session: i64, frame: Bytes) {
         let mut reader = Reader::new(frame);
         let Ok(header) = reader.record::<RequestHeader>() else { return self.close(id, Why::BadFrame) };
         match self.sessions.get(session) {
@@ -83,6 +94,9 @@ impl Core {
                 return self.close(id, Why::Test);
             }
             Some(Fault::Fail(code)) => Outcome::new(self.zxid, Err(code)),
+            _ if self.is_for_leader(header.op) => {
+                return self.ask_for_request(id, session, header, body);
+            }
             _ => self.execute(id, session, header, &body),
         };
         self.answer(id, session, header, &body, outcome, fault);
@@ -124,7 +138,7 @@ impl Core {
             OpCode::RECONFIG => false,
             _ => op.is_write() && (is_text || self.rules.like < Like::V3_9),
         };
-        if takes_zxid && !planted!("server_misread_is_free") {
+        if takes_zxid && self.member.is_none() && !planted!("server_misread_is_free") {
             let code = if is_text && op != OpCode::MULTI {
                 ErrorCode::BAD_ARGUMENTS
             } else {
@@ -217,7 +231,7 @@ impl Core {
         Outcome::new(zxid, Ok(ReplyBody::Empty))
     }
 
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         id: ConnectionId,
         session: i64,
@@ -258,6 +272,9 @@ impl Core {
         (err, zxid): (ErrorCode, i64),
         fault: Option<Fault>,
     ) {
+        if self.log.is_off() {
+            return;
+        }
         let path = log::path(body).map_or_else(String::new, |path| log::kept(path.as_str()));
         let request =
             Request { xid: header.xid, op: header.op, path, details: log::details(body), err, zxid, fault };

@@ -59,18 +59,35 @@ impl Sessions {
 
     /// Begins a session.
     pub(super) fn open(&mut self, timeout_millis: i32, local: bool, now: u64) -> (i64, Password) {
-        // Neither 0, which asks for a new session, nor the owner that stands for containers.
-        while self.next_id == 0 || self.next_id == i64::MIN || self.live.contains_key(&self.next_id) {
-            self.next_id = self.next_id.wrapping_add(1);
-        }
-        let id = self.next_id;
-        self.next_id = id.wrapping_add(1);
+        let id = self.reserve();
         let password = self.password(id);
         let due = self.bucket(timeout_millis, now);
         let session = Session { password, timeout_millis, connection: None, local, moved: false, due };
         self.live.insert(id, session);
         self.due.entry(due).or_default().insert(id);
         (id, password)
+    }
+
+    /// A session that another server may have begun, and that is still to be attached to here.
+    pub(super) fn learn(&mut self, id: i64, timeout_millis: i32, now: u64) {
+        if self.live.contains_key(&id) {
+            return;
+        }
+        let (password, due) = (self.password(id), self.bucket(timeout_millis, now));
+        let session = Session { password, timeout_millis, connection: None, local: false, moved: false, due };
+        self.live.insert(id, session);
+        self.due.entry(due).or_default().insert(id);
+    }
+
+    /// A number for a session that is to begin.
+    pub(super) fn reserve(&mut self) -> i64 {
+        // Neither 0, which asks for a new session, nor the owner that stands for containers.
+        while self.next_id == 0 || self.next_id == i64::MIN || self.live.contains_key(&self.next_id) {
+            self.next_id = self.next_id.wrapping_add(1);
+        }
+        let id = self.next_id;
+        self.next_id = id.wrapping_add(1);
+        id
     }
 
     pub(super) fn get(&self, id: i64) -> Option<&Session> {
@@ -149,7 +166,7 @@ impl Sessions {
         (end / self.tick).saturating_add(1).saturating_mul(self.tick)
     }
 
-    fn password(&self, id: i64) -> Password {
+    pub(super) fn password(&self, id: i64) -> Password {
         if planted!("server_password_from_id") {
             let [a, b, c, d, e, f, g, h] = id.to_be_bytes();
             return Password([a, b, c, d, e, f, g, h, a, b, c, d, e, f, g, h]);

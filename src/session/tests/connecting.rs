@@ -211,6 +211,18 @@ fn another_session_in_place_of_ours_means_ours_has_expired() {
     assert_eq!(rig.hung_up.len(), 2);
 }
 
+/// Found by the simulation: a session that lived was taken for expired.
+#[test]
+fn a_server_that_serves_readers_only_cannot_end_a_session() {
+    let mut rig = Rig::connected();
+    rig.cut();
+    rig.accept_next();
+    rig.answer_handshake(&ConnectResponse { read_only: Some(true), ..ConnectResponse::default() });
+    assert_eq!(rig.session.state(), State::Disconnected);
+    rig.connect();
+    assert_eq!(rig.session.state(), State::Connected);
+}
+
 #[test]
 fn exported_credentials_attach_again() {
     let rig = Rig::connected();

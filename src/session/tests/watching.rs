@@ -303,6 +303,20 @@ fn a_recursive_mode_serves_persistent_and_child_watches_of_its_path() {
     assert_eq!(told(&rig, recursive).len(), 2);
 }
 
+/// Found by the simulation: the event was lost.
+#[test]
+fn what_comes_before_the_answer_to_a_recursive_watch_is_of_the_persistent_one() {
+    let mut rig = Rig::connected();
+    let persistent = arm(&mut rig, PERSISTENT, "/a");
+    rig.watch(OpCode::ADD_WATCH, WatchKind::Recursive, "/a", 900);
+    let asked = rig.one_sent();
+    rig.notify(E::NODE_CHILDREN_CHANGED, "/a");
+    assert_eq!(told(&rig, persistent), [event(E::NODE_CHILDREN_CHANGED, "/a")]);
+    rig.reply(asked.xid, 2, &());
+    rig.notify(E::NODE_CREATED, "/a/b");
+    assert_eq!(told(&rig, persistent).len(), 2);
+}
+
 #[test]
 fn one_shot_watches_served_from_a_lasting_one_catch_up_after_a_reconnect() {
     let mut rig = Rig::connected();

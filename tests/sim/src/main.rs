@@ -1,0 +1,77 @@
+//! The simulation on the command line: a line of figures for many seeds, or what happened in one.
+
+use std::process::ExitCode;
+use std::thread;
+
+use clap::Parser;
+use menagerie_sim::census::Totals;
+use menagerie_sim::seeds::{Finding, LINES, many};
+use menagerie_sim::world::run;
+
+/// Runs ensembles and clients under virtual time, and judges every step.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// How many threads.
+    #[arg(long, default_value_t = 1)]
+    threads: u64,
+    /// Runs one seed and shows what happened.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Lines shown of it.
+    #[arg(long, default_value_t = LINES)]
+    lines: usize,
+    /// After how many findings a thread stops.
+    #[arg(long, default_value_t = 5)]
+    findings: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match arguments.seed {
+        Some(seed) => show(seed, arguments.lines),
+        None => figures(&arguments),
+    }
+}
+
+fn show(seed: u64, lines: usize) -> ExitCode {
+    let outcome = run(seed, lines);
+    print!("{}", outcome.trace);
+    println!("{:?}", outcome.census);
+    match outcome.violation {
+        Some(what) => {
+            println!("seed {seed} {what}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn figures(arguments: &Arguments) -> ExitCode {
+    let (from, seeds, most) = (arguments.from, arguments.seeds, arguments.findings);
+    let threads = arguments.threads.max(1);
+    let mut totals = Totals::default();
+    let mut findings: Vec<Finding> = Vec::new();
+    thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads)
+            .map(|thread| {
+                let step = usize::try_from(threads).unwrap_or(1);
+                scope.spawn(move || many((from + thread..from + seeds).step_by(step), most))
+            })
+            .collect();
+        for run in runs {
+            if let Ok((run_totals, run_findings)) = run.join() {
+                totals.merge(run_totals);
+                findings.extend(run_findings);
+            }
+        }
+    });
+    findings.iter().for_each(|finding| println!("{finding}"));
+    println!("{totals}");
+    if findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
