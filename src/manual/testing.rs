@@ -83,6 +83,7 @@
 //! | an operation fails | `fail(.., ErrorCode::NO_AUTH)` |
 //! | the server restarts | `stop().await`, `restart().await`: the same port, all data, all sessions |
 //! | the quorum is lost | `set_read_only(true)`; where that is not configured, `set_serving(false)`: taken, and closed at the handshake |
+//! | a member of another release takes over | `imitate(Like::V3_5)` |
 //! | another server took the session | `move_session(id)` |
 //! | a backup was restored | `set_zxid(n)`: clients that have seen more are not served |
 //!

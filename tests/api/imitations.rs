@@ -52,7 +52,7 @@ struct Line {
     cut: AtomicBool,
 }
 
-/// A registration and two views of it, of two clients.
+/// A registration, and two views of it: the owner's and another client's.
 struct Scene {
     world: World,
     owner: Party,
@@ -204,8 +204,10 @@ impl Scene {
 async fn registrations_and_views_live_through_reconnects_on_every_imitation() {
     for world in worlds().await {
         let scene = Scene::set(world).await;
-        scene.bounded([0, 0], 1);
         let (world, server) = (&scene.world, &scene.world.server);
+        let first = [Role::Owner, Role::Reader].map(|role| 1 + world.unknown(role));
+        assert_eq!(scene.dials(), first, "{}", world.name);
+        assert_eq!(world.came(), first.iter().sum::<usize>(), "{}", world.name);
         let (writes, sessions) = (scene.registered.status().writes, server.sessions().len());
         for round in 1..=10 {
             let (dials, came) = (scene.dials(), world.came());
