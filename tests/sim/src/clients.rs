@@ -131,6 +131,8 @@ impl World {
         one.seen_zxid = one.last_zxid;
         one.answered_zxid = one.last_zxid;
         config.credentials = credentials;
+        // Those of a session that heard nonsense are no good.
+        one.credentials = None;
         one.serial += 1;
         one.wild = false;
         one.garbage = 0;

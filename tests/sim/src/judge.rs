@@ -119,7 +119,8 @@ impl World {
         let gave_up = matches!(error.cause, Cause::Cancelled | Cause::Deadline);
         let wrong = match error.fate {
             Fate::NotSent => began || request.logged.is_some(),
-            Fate::Unknown if gave_up => request.frame.is_none(),
+            // Committed is enough, and that is before the transport takes it.
+            Fate::Unknown if gave_up => false,
             Fate::Unknown => !began && request.op != OpCode::AUTH,
             Fate::Refused => !matches!(error.cause, Cause::Server(_)),
             Fate::Applied => !matches!(error.cause, Cause::ReplyTooLarge { .. }),

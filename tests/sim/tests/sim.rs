@@ -18,16 +18,6 @@ fn no_promise_is_broken() {
     assert!(totals.simulated_seconds() > 100 * SEEDS, "{totals}");
 }
 
-/// The seeds of [`no_promise_is_broken`] again, for faults that show seldom.
-#[test]
-fn no_promise_is_broken_in_many_seeds() {
-    let seeds = if cfg!(plants) { 1_200 } else { SEEDS };
-    let (totals, findings) = many(SEEDS..SEEDS + seeds, 1);
-    if let Some(finding) = findings.first() {
-        panic!("{finding}\n{totals}");
-    }
-}
-
 fn census(seed: u64) -> Census {
     one(seed).unwrap_or_else(|finding| panic!("{finding}"))
 }

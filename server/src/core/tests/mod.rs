@@ -3,6 +3,7 @@
 mod access;
 mod creating;
 mod foreign;
+mod member;
 mod model;
 mod multi;
 mod quotas;
