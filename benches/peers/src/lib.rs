@@ -17,3 +17,5 @@ pub mod meter;
 pub mod null_server;
 pub mod raw;
 pub mod report;
+#[cfg(feature = "ours")]
+pub mod watches;
