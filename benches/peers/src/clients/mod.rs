@@ -30,7 +30,7 @@ pub const COMPARED: &[&str] = &[
 ];
 
 /// Asked for by every client that lets one ask, so that all ping equally seldom.
-pub(crate) const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A connected client, cheap to clone into every task.
 pub trait Peer: Clone + Send + Sync + Sized + 'static {

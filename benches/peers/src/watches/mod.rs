@@ -12,6 +12,8 @@ mod side;
 mod subject;
 mod zookeeper_client;
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 pub use ours::Ours;
@@ -23,6 +25,10 @@ pub use zookeeper_client::ZookeeperClient;
 
 /// Length of every watched path.
 const PATH_LEN_BYTES: usize = 200;
+
+/// Asked for by both. Long beside the time apart, also on a machine with much else to do: a session that a server has
+/// rightly given up says nothing about watches.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The kinds of watches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -6,7 +6,7 @@ use menagerie::client::{Changed, WatchEvent, Watcher};
 use menagerie::session::State;
 
 use super::subject::round_of;
-use super::{Kind, Link, Subject, Tell, Teller};
+use super::{Kind, Link, SESSION_TIMEOUT, Subject, Tell, Teller};
 
 /// A session of `menagerie`.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ impl Subject for Ours {
     const NAME: &'static str = crate::compare::OURS;
 
     async fn connect(address: &str) -> Result<Self> {
-        Ok(Self(Client::connect(address).await?))
+        Ok(Self(Client::builder(address)?.session_timeout(SESSION_TIMEOUT).connect().await?))
     }
 
     fn link(&self) -> Link {
@@ -33,12 +33,16 @@ impl Subject for Ours {
         }
     }
 
+    fn state(&self) -> String {
+        format!("{:?}", self.0.state())
+    }
+
     fn session(&self) -> String {
         self.0.status().session_id.unwrap_or(0).to_string()
     }
 
     fn connections(&self) -> u64 {
-        self.0.stats().session.connects
+        self.0.status().disconnects + u64::from(self.link() == Link::Up)
     }
 
     async fn ask(&self) -> Result<()> {

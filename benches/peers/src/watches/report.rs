@@ -43,6 +43,8 @@ pub struct Accounts {
     pub rounds: u64,
     /// Sessions that ended.
     pub sessions_lost: u64,
+    /// The state that the client left the last lost session in, if it took none by itself.
+    pub left_in: Option<String>,
     /// Connections that a server accepted. One more than disconnects unless it loops.
     pub connections: u64,
     /// Why it took no part any more.
@@ -69,6 +71,7 @@ impl<S: Subject> Side<S> {
             client: S::NAME,
             rounds: self.rounds,
             sessions_lost: self.sessions_lost,
+            left_in: self.left_in.clone(),
             connections: self.connections(),
             gave_up: self.gave_up.clone(),
             rows: self.tallies.iter().map(row).collect(),
@@ -105,6 +108,7 @@ impl Report {
                 if let Some(line) = line.as_object_mut() {
                     line.insert("disconnects".to_owned(), accounts.rounds.into());
                     line.insert("sessions_lost".to_owned(), accounts.sessions_lost.into());
+                    line.insert("left_in".to_owned(), accounts.left_in.clone().into());
                     line.insert("connections".to_owned(), accounts.connections.into());
                     line.insert("gave_up".to_owned(), accounts.gave_up.clone().into());
                 }
@@ -136,6 +140,7 @@ impl Report {
             "| client | watch | changes | by event | by gap | lost: apart | lost: back | watches that lost | sessions lost | connections |\n\
              |---|---|---:|---:|---:|---:|---:|---:|---:|---:|\n",
         );
+        let mut notes = Vec::new();
         for accounts in &self.clients {
             for row in &accounts.rows {
                 writeln!(
@@ -153,10 +158,17 @@ impl Report {
                     accounts.connections
                 )?;
             }
+            if let Some(state) = &accounts.left_in {
+                notes.push(format!(
+                    "{}: {} sessions lost, the last left as {state}.",
+                    accounts.client, accounts.sessions_lost
+                ));
+            }
             if let Some(why) = &accounts.gave_up {
-                writeln!(text, "\n{} took no part any more from here: {why}\n", accounts.client)?;
+                notes.push(format!("{} took no part any more from here: {why}.", accounts.client));
             }
         }
+        notes.iter().try_for_each(|note| writeln!(text, "\n{note}"))?;
         let set_watches = self.set_watches();
         writeln!(
             text,

@@ -67,6 +67,8 @@ pub struct Side<S> {
     pub(super) rounds: u64,
     pub(super) tallies: BTreeMap<Kind, Tally>,
     pub(super) sessions_lost: u64,
+    /// The state that the last lost session was left in.
+    pub(super) left_in: Option<String>,
     pub(super) gave_up: Option<String>,
 }
 
@@ -93,6 +95,7 @@ impl<S: Subject> Side<S> {
             rounds: 0,
             tallies: Kind::ALL.iter().map(|kind| (*kind, Tally::default())).collect(),
             sessions_lost: 0,
+            left_in: None,
             gave_up: None,
         })
     }
@@ -214,6 +217,7 @@ impl<S: Subject> Side<S> {
         let answered = timeout(TURN, self.client.ask()).await;
         if self.client.link() == Link::Over {
             self.sessions_lost += 1;
+            self.left_in = Some(self.client.state());
             self.past_connections += self.client.connections();
             match timeout(TURN, S::connect(&self.address)).await {
                 Ok(Ok(client)) => self.client = client,
@@ -275,6 +279,10 @@ mod tests {
 
         fn link(&self) -> Link {
             Link::Up
+        }
+
+        fn state(&self) -> String {
+            String::new()
         }
 
         fn session(&self) -> String {

@@ -62,6 +62,9 @@ pub trait Subject: Clone + Send + Sync + Sized + 'static {
     /// Where the session stands.
     fn link(&self) -> Link;
 
+    /// The state it is in, in the client's word.
+    fn state(&self) -> String;
+
     /// Which session it is.
     fn session(&self) -> String;
 

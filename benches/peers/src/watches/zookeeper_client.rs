@@ -7,8 +7,7 @@ use anyhow::Result;
 use zookeeper_client::{AddWatchMode, Client, EventType, OneshotWatcher, PersistentWatcher, SessionState};
 
 use super::subject::round_of;
-use super::{Kind, Link, Subject, Tell, Teller};
-use crate::clients::SESSION_TIMEOUT;
+use super::{Kind, Link, SESSION_TIMEOUT, Subject, Tell, Teller};
 
 /// A session of `zookeeper-client`.
 #[derive(Clone)]
@@ -51,6 +50,10 @@ impl Subject for ZookeeperClient {
             SessionState::Disconnected => Link::Apart,
             _ => Link::Over,
         }
+    }
+
+    fn state(&self) -> String {
+        format!("{:?}", self.client.state())
     }
 
     fn session(&self) -> String {
