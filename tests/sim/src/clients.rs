@@ -124,7 +124,8 @@ impl World {
         let mut config = Config::new(servers, seed);
         config.timeout = Duration::from_micros(one.timeout);
         config.read_only = one.read_only;
-        config.last_zxid = if one.wild { 0 } else { one.last_zxid };
+        // Another process knows the credentials and nothing else.
+        config.last_zxid = if one.wild || resumes { 0 } else { one.last_zxid };
         config.places = 2_000;
         one.last_zxid = config.last_zxid.max(credentials.as_ref().map_or(0, |known| known.last_zxid));
         one.id = credentials.as_ref().map_or(0, |known| known.session_id);
