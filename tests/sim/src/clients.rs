@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use menagerie::session::{
-    Action, Address, Config, ConnId, Credentials, DialId, End, LeaseId, Loss, Server, Session, WatcherId,
+    Action, Address, Config, ConnId, Credentials, DialId, End, Fate, LeaseId, Loss, Server, Session,
+    WatcherId,
 };
 use menagerie_jute::{OpCode, RequestHeader, Writer};
 
@@ -339,13 +340,20 @@ impl World {
         if self.wires[wire].serial != self.clients[client].serial {
             return;
         }
-        if self.clients[client].wire == Some(wire) {
-            self.clients[client].wire = None;
-        }
+        self.leave_wire(client, wire);
         if let Some(session) = &mut self.clients[client].session {
             session.handle_connection_lost(now, conn, loss);
         }
         self.settle(client);
+    }
+
+    /// What was committed to the connection and did not leave never will.
+    fn leave_wire(&mut self, client: usize, wire: usize) {
+        if self.clients[client].wire == Some(wire) {
+            self.clients[client].wire = None;
+            let ledger = &self.ledger;
+            self.clients[client].unframed.retain(|token| ledger[*token as usize].back == 0);
+        }
     }
 
     pub(crate) fn client_wrote(&mut self, wire: usize, len: usize) {
@@ -402,9 +410,7 @@ impl World {
             Action::HangUp { conn } => {
                 if let Some(wire) = self.wire_of(client, conn) {
                     self.close_wire(wire);
-                    if self.clients[client].wire == Some(wire) {
-                        self.clients[client].wire = None;
-                    }
+                    self.leave_wire(client, wire);
                 }
             }
             Action::Complete { token, outcome } => self.complete(client, token, &outcome),
@@ -470,7 +476,9 @@ impl World {
         }
         let client = self.wires[wire].client;
         while let Some(token) = self.clients[client].unframed.pop_front() {
-            if self.ledger[token as usize].back > 0 {
+            // One that was given up behind its commitment goes out all the same.
+            let request = &self.ledger[token as usize];
+            if request.back > 0 && request.fate != Some(Fate::Unknown) {
                 continue;
             }
             if self.ledger[token as usize].op != header.op {

@@ -255,7 +255,12 @@ impl World {
     fn attach(&mut self, from: usize, session: i64, timeout_millis: i32) -> Option<i32> {
         let timeout = u64::try_from(timeout_millis).unwrap_or(0) * MILLI;
         let due = self.ensemble.due(self.now, timeout);
-        let tracked = self.ensemble.tracked.get_mut(&session).filter(|tracked| !tracked.ending)?;
+        let known = self.ensemble.tracked.get_mut(&session).filter(|tracked| !tracked.ending);
+        let Some(tracked) = known else {
+            // A leader that has proposed a session's end says so, even if it never gets its quorum.
+            self.refused.push(session);
+            return None;
+        };
         if tracked.owner.is_some_and(|owner| owner != from) {
             self.census.reach(State::Moved);
         }
@@ -277,15 +282,7 @@ impl World {
     pub(crate) fn tick(&mut self) {
         self.agenda.at(self.now + self.ensemble.tick / 2, Event::Tick);
         let Some(leader) = self.ensemble.leader else { return };
-        if self.ensemble.members[leader].cut == 0 {
-            for member in 0..self.ensemble.members.len() {
-                if self.leader_of(member) == Some(leader) && self.ensemble.members[member].cut == 0 {
-                    for session in self.ensemble.members[member].core.take_touched() {
-                        self.touch(session);
-                    }
-                }
-            }
-        }
+        self.report_touched(leader);
         let overdue = self.ensemble.tracked.iter().filter(|(_, one)| one.due <= self.now && !one.ending);
         let overdue: Vec<i64> = overdue.map(|(session, _)| *session).collect();
         for session in overdue {
@@ -293,6 +290,20 @@ impl World {
         }
         if self.now % (16 * self.ensemble.tick) == 0 {
             self.reap(leader);
+        }
+    }
+
+    /// Members answer the leader's pings with the sessions that they heard of.
+    pub(crate) fn report_touched(&mut self, leader: usize) {
+        if self.ensemble.members[leader].cut > 0 {
+            return;
+        }
+        for member in 0..self.ensemble.members.len() {
+            if self.leader_of(member) == Some(leader) && self.ensemble.members[member].cut == 0 {
+                for session in self.ensemble.members[member].core.take_touched() {
+                    self.touch(session);
+                }
+            }
         }
     }
 

@@ -99,6 +99,10 @@ impl World {
             return;
         }
         self.line(format!("role  member {member} is back"));
+        // The pings that waited are answered with everything else that did.
+        if let Some(leader) = self.ensemble.leader {
+            self.report_touched(leader);
+        }
         for other in 0..self.ensemble.members.len() {
             self.agenda.at(self.now, Event::FromLeader(other));
             self.agenda.at(self.now, Event::ToLeader(other));

@@ -61,6 +61,7 @@ pub struct World {
     pub(crate) healed: bool,
     pub(crate) step: u64,
     pub(crate) killed: Vec<i64>,
+    pub(crate) refused: Vec<i64>,
 }
 
 impl std::fmt::Debug for World {
@@ -121,6 +122,7 @@ impl World {
             healed: false,
             step: 0,
             killed: Vec::new(),
+            refused: Vec::new(),
         }
     }
 
