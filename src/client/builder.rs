@@ -1,5 +1,6 @@
 //! Making a client: from a connect string, a URL, the environment, or piece by piece.
 
+use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher, Hasher};
@@ -277,10 +278,29 @@ fn own_thread() -> io::Result<(Handle, mpsc::Sender<Driver>)> {
     Ok((runtime, give))
 }
 
+thread_local! {
+    /// What seeds are drawn from on this thread, if not from chance.
+    static FIXED: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// Draws every seed from this one, on this thread and from now on: for simulations, whose runs must repeat.
+#[doc(hidden)]
+pub fn fix_seeds(from: u64) {
+    FIXED.set(Some(from));
+}
+
 /// A seed that differs from client to client.
 #[expect(clippy::disallowed_methods, reason = "this is where chance enters; from here on it is a number")]
 pub(crate) fn seed() -> u64 {
-    RandomState::new().build_hasher().finish()
+    match FIXED.get() {
+        Some(fixed) => {
+            // Odd steps meet every number once.
+            let next = fixed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            FIXED.set(Some(next));
+            next ^ (next >> 31)
+        }
+        None => RandomState::new().build_hasher().finish(),
+    }
 }
 
 impl fmt::Debug for Builder {

@@ -377,12 +377,12 @@ impl Client {
         let mut status = self.hub.status.subscribe();
         let epoch = self.pinned.unwrap_or_else(|| self.hub.lock().epoch);
         loop {
-            let seen = *status.borrow_and_update();
+            let seen = status.get();
             match seen.state {
                 _ if seen.epoch != epoch => return None,
                 State::Connected => return seen.session_id,
                 State::Ended(_) => return None,
-                _ => status.changed().await.ok()?,
+                _ => status.changed().await,
             }
         }
     }

@@ -12,9 +12,10 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Sleep;
 
+use super::standing::Standing;
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
 use crate::limits;
@@ -34,7 +35,7 @@ pub(super) struct Hub {
     pub(super) places: Semaphore,
     /// How many there are in all.
     total_places: u32,
-    pub(super) status: watch::Sender<Status>,
+    pub(super) status: Standing,
     pub(super) counters: Counters,
     pub(super) request_timeout: Duration,
     /// Where the driver runs. Callers may be anywhere, also outside of every runtime: their timers are the driver's.
@@ -122,7 +123,7 @@ impl Hub {
             core: Mutex::new(core),
             places: Semaphore::new(places),
             total_places: u32::try_from(places).unwrap_or(u32::MAX),
-            status: watch::Sender::new(status),
+            status: Standing::new(status),
             counters: Counters::default(),
             request_timeout,
             runtime,

@@ -16,6 +16,7 @@ mod follow;
 mod hub;
 mod multi;
 mod nodes;
+mod standing;
 mod stats;
 mod transport;
 mod tree;
@@ -45,6 +46,8 @@ pub use tree::Settled;
 pub use watch::{AddWatch, Changed, SetWatch, SettingWatch, Watch, WatchCall, WatchEvent, Watcher};
 pub use watched::{Watchable, Watched};
 
+#[doc(hidden)]
+pub use builder::fix_seeds;
 pub(crate) use builder::seed;
 use engine::abandoned;
 pub(crate) use error::Kind;
@@ -159,7 +162,7 @@ impl Client {
     /// Where the client stands. For a pinned handle, the state is that of its session.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.seen(*self.hub.status.borrow())
+        self.seen(self.hub.status.get())
     }
 
     /// Where the session stands.
@@ -184,10 +187,11 @@ impl Client {
     pub async fn status_change(&self, seen: &Status) -> Status {
         let mut receiver = self.hub.status.subscribe();
         loop {
-            let current = self.seen(*receiver.borrow_and_update());
-            if current != *seen || receiver.changed().await.is_err() {
+            let current = self.seen(receiver.get());
+            if current != *seen {
                 return current;
             }
+            receiver.changed().await;
         }
     }
 
@@ -298,14 +302,12 @@ impl Client {
             return Ok(());
         }
         loop {
-            match status.borrow_and_update().state {
+            match status.get().state {
                 State::Ended(End::ClosedUnconfirmed) => return Err(self.ended_error()),
                 State::Ended(_) => return Ok(()),
                 _ => {}
             }
-            if status.changed().await.is_err() {
-                return Err(self.ended_error());
-            }
+            status.changed().await;
         }
     }
 
@@ -337,15 +339,13 @@ impl Client {
     async fn connected(&self) -> Result<(), Error> {
         let mut status = self.hub.status.subscribe();
         loop {
-            let seen = self.seen(*status.borrow_and_update());
+            let seen = self.seen(status.get());
             match seen.state {
                 State::Connected | State::ConnectedReadOnly => return Ok(()),
                 State::Ended(_) => return Err(self.ended_error()),
                 _ => {}
             }
-            if status.changed().await.is_err() {
-                return Err(self.ended_error());
-            }
+            status.changed().await;
         }
     }
 
@@ -364,10 +364,11 @@ impl Client {
     async fn session_after(&self, epoch: u64) -> u64 {
         let mut status = self.hub.status.subscribe();
         loop {
-            let current = status.borrow_and_update().epoch;
-            if current > epoch || self.hub.lock().over.is_some() || status.changed().await.is_err() {
+            let current = status.get().epoch;
+            if current > epoch || self.hub.lock().over.is_some() {
                 return current;
             }
+            status.changed().await;
         }
     }
 }

@@ -33,6 +33,8 @@ pub enum Event {
     Resolved(usize, u64, DialId),
     /// A dial of a client's session is answered.
     Dialled(usize, u64, ConnId),
+    /// A dial of a process outside is answered, on that wire.
+    DialledOutside(usize),
     /// Bytes of a wire arrive.
     Deliver(usize, Way),
     /// A transport that took a part takes more.
@@ -75,6 +77,12 @@ impl Agenda {
     pub fn at(&mut self, time: Time, event: Event) {
         self.count += 1;
         self.heap.push(Reverse((time, self.count, event)));
+    }
+
+    /// When the next thing is.
+    #[must_use]
+    pub fn next_time(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse((time, _, _))| *time)
     }
 
     /// The next thing.

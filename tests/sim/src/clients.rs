@@ -179,7 +179,7 @@ impl World {
         self.wires.iter().enumerate().rev().take(64).filter_map(of_client).collect()
     }
 
-    fn close_wire(&mut self, wire: usize) {
+    pub(crate) fn close_wire(&mut self, wire: usize) {
         if std::mem::replace(&mut self.wires[wire].open, false) {
             self.wires[wire].rest = Bytes::new();
             self.wires[wire].down.pieces.clear();
@@ -313,6 +313,9 @@ impl World {
     }
 
     pub(crate) fn client_reads(&mut self, client: usize, wire: usize, bytes: &Bytes) {
+        if let Some(end) = &self.wires[wire].outside {
+            return crate::registry::ends::arrive(end, bytes);
+        }
         if self.clients[client].wire != Some(wire) {
             return;
         }
@@ -331,6 +334,9 @@ impl World {
     }
 
     pub(crate) fn client_loses(&mut self, client: usize, wire: usize, loss: Loss) {
+        if self.wires[wire].outside.is_some() {
+            return self.loses_outside(client, wire, loss);
+        }
         let (now, conn) = (self.instant(), self.wires[wire].conn);
         self.wires[wire].open = false;
         self.wires[wire].rest = Bytes::new();

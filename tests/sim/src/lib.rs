@@ -35,6 +35,7 @@ pub mod ledger;
 pub mod model;
 pub mod plan;
 mod plants;
+pub mod registry;
 mod roles;
 pub mod seeds;
 pub mod trace;

@@ -5,12 +5,16 @@ use std::thread;
 
 use clap::Parser;
 use menagerie_sim::census::Totals;
+use menagerie_sim::registry::{self, rare::Sums};
 use menagerie_sim::seeds::{Finding, LINES, many};
 use menagerie_sim::world::run;
 
 /// Runs ensembles and clients under virtual time, and judges every step.
 #[derive(Debug, Parser)]
 struct Arguments {
+    /// Runs registrations and views above the sessions instead.
+    #[arg(long)]
+    registry: bool,
     /// How many seeds.
     #[arg(long, default_value_t = 1_000)]
     seeds: u64,
@@ -34,6 +38,8 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match arguments.seed {
+        Some(seed) if arguments.registry => show_registry(seed, arguments.lines),
+        None if arguments.registry => registry_figures(&arguments),
         Some(seed) => show(seed, arguments.lines),
         None => figures(&arguments),
     }
@@ -50,6 +56,37 @@ fn show(seed: u64, lines: usize) -> ExitCode {
         }
         None => ExitCode::SUCCESS,
     }
+}
+
+fn show_registry(seed: u64, lines: usize) -> ExitCode {
+    let registry::Run { outcome, figures } = registry::run(seed, lines);
+    print!("{}", outcome.trace);
+    println!("{figures:?} hash {:#x}", outcome.census.hash);
+    match outcome.violation {
+        Some(what) => {
+            println!("seed {seed} {what}");
+            ExitCode::FAILURE
+        }
+        None => ExitCode::SUCCESS,
+    }
+}
+
+fn registry_figures(arguments: &Arguments) -> ExitCode {
+    let (mut sums, mut violations) = (Sums::default(), 0);
+    for seed in arguments.from..arguments.from + arguments.seeds {
+        match registry::one(seed) {
+            Ok((census, figures)) => sums.add(&census, &figures),
+            Err(what) => {
+                violations += 1;
+                println!("seed {seed} {what}\nrepeat: {}", registry::repeat(seed));
+                if violations >= arguments.findings {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{sums}, violations {violations};");
+    if violations == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn figures(arguments: &Arguments) -> ExitCode {

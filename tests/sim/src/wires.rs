@@ -71,6 +71,8 @@ pub(crate) struct Wire {
     pub(crate) garbled: bool,
     /// SetWatches under way.
     pub(crate) batches: u32,
+    /// The client's end, if its client is a process outside.
+    pub(crate) outside: Option<crate::registry::ends::Shared>,
 }
 
 impl Wire {
@@ -93,6 +95,7 @@ impl Wire {
             unread: BytesMut::new(),
             garbled: false,
             batches: 0,
+            outside: None,
         }
     }
 

@@ -21,7 +21,7 @@ use crate::wires::Wire;
 const BEGAN_UNIX_MILLIS: i64 = 1_700_000_000_000;
 
 /// More steps than any run takes.
-const STEPS: u64 = 5_000_000;
+pub(crate) const STEPS: u64 = 5_000_000;
 
 /// What blocks the way from a client to a member, by how many faults.
 #[derive(Debug, Default, Clone, Copy)]
@@ -62,6 +62,9 @@ pub struct World {
     pub(crate) step: u64,
     pub(crate) killed: Vec<i64>,
     pub(crate) refused: Vec<i64>,
+    /// Processes outside, and those of them that are to act.
+    pub(crate) outside: usize,
+    pub(crate) acts: Vec<usize>,
 }
 
 impl std::fmt::Debug for World {
@@ -84,7 +87,10 @@ impl World {
     fn new(seed: u64, lines: usize) -> Self {
         let mut chance = Chance::new(seed);
         let plan = Plan::draw(&mut chance);
-        let epoch = epoch();
+        Self::planned(chance, plan, epoch(), lines)
+    }
+
+    pub(crate) fn planned(mut chance: Chance, plan: Plan, epoch: Instant, lines: usize) -> Self {
         let members = (0..plan.members).map(|index| member(&plan, index, epoch)).collect::<Vec<_>>();
         let model = Model::new(members[0].core.tree());
         let rules = config(&plan, 0).rules;
@@ -123,10 +129,12 @@ impl World {
             step: 0,
             killed: Vec::new(),
             refused: Vec::new(),
+            outside: 0,
+            acts: Vec::new(),
         }
     }
 
-    fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.line(format!("plan  {:?}", self.plan));
         self.agenda.at(0, Event::Election);
         self.ensemble.electing = true;
@@ -158,12 +166,14 @@ impl World {
         }
     }
 
-    fn take(&mut self, event: Event) {
+    pub(crate) fn take(&mut self, event: Event) {
         match event {
+            Event::ClientActs(client) if self.is_outside(client) => self.acts.push(client),
             Event::ClientTimer(client) => self.client_timer(client),
             Event::ClientActs(client) => self.client_acts(client),
             Event::Resolved(client, serial, dial) => self.resolved(client, serial, dial),
             Event::Dialled(client, serial, conn) => self.dialled(client, serial, conn),
+            Event::DialledOutside(wire) => self.dialled_outside(wire),
             Event::Deliver(wire, way) => self.deliver(wire, way),
             Event::TakeMore(wire) => {
                 self.take_more(wire);
@@ -218,14 +228,14 @@ impl World {
         }
     }
 
-    fn all_serve(&self) -> bool {
+    pub(crate) fn all_serve(&self) -> bool {
         let epoch = self.ensemble.epoch;
         let serves =
             |one: &Member| matches!(one.role, Role::Leading(of) | Role::Following(of) if of == epoch);
         self.ensemble.has_quorum() && self.ensemble.members.iter().all(serves)
     }
 
-    fn outcome(mut self) -> Outcome {
+    pub(crate) fn outcome(mut self) -> Outcome {
         self.census.simulated = self.now;
         self.census.steps = self.step;
         self.census.hash = self.trace.hash();

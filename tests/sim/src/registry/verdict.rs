@@ -1,0 +1,259 @@
+//! What must hold of registrations and views: at every step, and when everything has healed.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use menagerie::jute::EventType;
+use menagerie::registry::layout::{Found, LeafStat};
+use menagerie::registry::limits::TAKEOVERS;
+use menagerie::registry::{Instance, RegistrationState};
+
+use super::ends::lock;
+use super::processes::{Held, Place, Processes, Stood, Viewing, wished};
+use super::rare::{Figures, Rare};
+use crate::agenda::{SECOND, Time};
+use crate::model::State;
+use crate::world::World;
+
+/// A leaf that was there for so long is known to whoever reads: no member, and no answer, is that late.
+const KNOWN: Time = 40 * SECOND;
+
+/// Takeovers are counted as they are done, and may be done late: so much of their window is counted.
+const WINDOW: Time = 30 * SECOND;
+
+impl Processes {
+    /// Looks at everybody.
+    pub(crate) fn observe(&mut self, world: &mut World, figures: &mut Figures) {
+        for client in 0..self.all.len() {
+            let status = self.all[client].client.status();
+            world.clients[client].id = status.session_id.unwrap_or(0);
+        }
+        if world.model.zxid != self.looked {
+            self.times.push((world.now, world.model.zxid));
+            self.read_log(world, figures);
+            self.looked = world.model.zxid;
+        }
+        for client in 0..self.all.len() {
+            let session = world.clients[client].id;
+            let process = &mut self.all[client];
+            for (place, held) in &mut process.held {
+                let place = &self.places[*place];
+                if let Some(what) = follow(held, place, world, session, figures) {
+                    world.fail(format!("c{client} {}: {what}", place.path));
+                }
+            }
+        }
+        self.observe_views(world, figures);
+    }
+
+    fn read_log(&mut self, world: &mut World, figures: &mut Figures) {
+        let events = world.model.events_between(self.looked, world.model.zxid).to_vec();
+        let mut deleted = BTreeSet::new();
+        for event in events {
+            if event.what == EventType::NODE_DELETED {
+                if self.places.iter().any(|place| *place.dir == *event.path) {
+                    self.gone_dirs.push(event.path.to_string());
+                }
+                deleted.insert((event.zxid, event.path));
+            } else if event.what == EventType::NODE_CREATED {
+                if self.gone_dirs.iter().any(|dir| **dir == *event.path) {
+                    self.gone_dirs.retain(|dir| **dir != *event.path);
+                    figures.reach(Rare::RootGoneAndBack);
+                }
+                if deleted.contains(&(event.zxid, event.path.clone())) {
+                    figures.reach(Rare::Takeover);
+                    self.count_takeover(world, event.zxid, &event.path);
+                }
+            }
+        }
+    }
+
+    fn count_takeover(&mut self, world: &mut World, zxid: i64, path: &str) {
+        let Some(owner) = world.model.state_at(path, zxid).map(|state| state.owner) else { return };
+        let Some(client) = (0..self.all.len()).find(|client| world.clients[*client].id == owner) else { return };
+        let key = (path.to_owned(), client, self.all[client].life);
+        let times = self.takeovers.entry(key).or_default();
+        times.push(world.now);
+        times.retain(|time| time + WINDOW > world.now);
+        if times.len() > TAKEOVERS {
+            let many = times.len();
+            world.fail(format!("c{client} takes {path} over {many} times in half a minute"));
+        }
+    }
+
+    fn observe_views(&mut self, world: &mut World, figures: &mut Figures) {
+        let long_ago = world.now.saturating_sub(KNOWN);
+        let behind = self.times.partition_point(|(time, _)| *time <= long_ago);
+        let since = behind.checked_sub(1).map(|at| self.times[at].1);
+        for (client, process) in self.all.iter_mut().enumerate() {
+            for view in &mut process.views {
+                let Some(services) = lock(&view.services).clone() else { continue };
+                let stale = services.stale_since().is_some();
+                if std::mem::replace(&mut view.stale, stale) && !stale {
+                    figures.reach(Rare::StaleThenFresh);
+                }
+                let set = services.snapshot();
+                let last = view.last.replace(set.clone());
+                let Some(last) = last.filter(|last| !std::sync::Arc::ptr_eq(last, &set)) else { continue };
+                figures.sets += 1;
+                world.mix(&[62, client as u64, set.len() as u64]);
+                let Ok(dir) = self.layouts[view.layout].service_dir(&view.service) else { continue };
+                for entry in last.entries() {
+                    let there = set.entries().iter().any(|kept| kept.leaf == entry.leaf);
+                    let path = format!("{dir}/{}", entry.leaf);
+                    if !there && since.is_some_and(|since| was_there(world, &path, since)) {
+                        world.fail(format!("a view of c{client} drops {path}, which was there all the time"));
+                    }
+                }
+            }
+        }
+    }
+
+    /// What is not as wished, if something is not.
+    pub(crate) fn missing(&self, world: &World) -> Option<String> {
+        for (at, place) in self.places.iter().enumerate() {
+            if let Some(what) = self.unfulfilled(world, at, place) {
+                return Some(format!("{}: {what}", place.path));
+            }
+        }
+        for (client, process) in self.all.iter().enumerate() {
+            if let Some((place, _)) = process.leaving.iter().find(|(_, done)| !done.load(Ordering::Relaxed)) {
+                return Some(format!("c{client} is not done leaving {}", self.places[*place].path));
+            }
+            for view in &process.views {
+                if let Some(what) = self.differs(world, view) {
+                    return Some(format!("the view of c{client} of {}: {what}", view.service));
+                }
+            }
+        }
+        None
+    }
+
+    fn unfulfilled(&self, world: &World, at: usize, place: &Place) -> Option<String> {
+        let layout = &self.layouts[place.layout];
+        let leaf = world.model.state_at(&place.path, world.model.zxid);
+        let last = self.all.len() - 1;
+        let mut wishers = 0;
+        let mut stands = 0;
+        for (client, process) in self.all.iter().enumerate() {
+            let session = world.clients[client].id;
+            let owns = leaf.is_some_and(|leaf| leaf.owner == session && session != 0);
+            let held = process.held.get(&at);
+            let state = held.map(|held| held.registered.state());
+            let wish = held.and_then(|held| wished(&**layout, &held.registered.instance()));
+            match (wish, state) {
+                (None, Some(state)) if state != RegistrationState::Withdrawn => {
+                    return Some(format!("c{client} wants no leaf and is {state:?}"));
+                }
+                (None, _) if owns && client != last => return Some(format!("c{client} has a leaf unwished")),
+                (Some(data), Some(state)) => {
+                    wishers += 1;
+                    match state {
+                        RegistrationState::Registered if !owns => return Some(format!("c{client} has no leaf")),
+                        RegistrationState::Registered if leaf.and_then(|leaf| leaf.data.clone()) != Some(data) => {
+                            return Some(format!("the leaf of c{client} says something else"));
+                        }
+                        RegistrationState::Registered => stands += 1,
+                        RegistrationState::Conflict(_) if !owns && leaf.is_some() => {}
+                        state => return Some(format!("c{client} is {state:?}, the leaf {leaf:?}")),
+                    }
+                }
+                _ => {}
+            }
+        }
+        if wishers > 0 && stands == 0 {
+            return self.explained(world, place, leaf);
+        }
+        let dead = leaf.is_some_and(|leaf| leaf.owner != 0 && !world.clients.iter().any(|one| one.id == leaf.owner));
+        dead.then(|| String::from("a leaf of nobody who lives"))
+    }
+
+    /// Nobody stands: then it is another's.
+    fn explained(&self, world: &World, place: &Place, leaf: Option<&State>) -> Option<String> {
+        let Some(leaf) = leaf else { return Some(String::from("nobody has it")) };
+        let third = world.clients[self.all.len() - 1].id;
+        let data = leaf.data.clone().unwrap_or_default();
+        let name = place.path.rsplit('/').next().unwrap_or_default();
+        let same = self.layouts[place.layout].is_same(&place.instance, &found(name, &data, leaf));
+        let foreign = !same && (leaf.owner == 0 || leaf.owner == third);
+        (!foreign).then(|| format!("nobody has it, and it is nobody else's: {leaf:?}"))
+    }
+
+    fn differs(&self, world: &World, view: &Viewing) -> Option<String> {
+        let Some(services) = lock(&view.services).clone() else { return Some(String::from("not there yet")) };
+        if services.stale_since().is_some() {
+            return Some(String::from("stale"));
+        }
+        let layout = &self.layouts[view.layout];
+        let dir = layout.service_dir(&view.service).ok()?;
+        let zxid = world.model.zxid;
+        let mut expected: Vec<(String, Instance)> = Vec::new();
+        for name in world.model.children_at(&dir, zxid) {
+            let Some(state) = world.model.state_at(&format!("{dir}/{name}"), zxid) else { continue };
+            let data = state.data.clone().unwrap_or_default();
+            if let Ok(instance) = layout.read(&view.service, &found(name, &data, state)) {
+                expected.push((name.to_owned(), instance));
+            }
+        }
+        let set = services.snapshot();
+        let shown: Vec<(String, Instance)> =
+            set.entries().iter().map(|entry| (entry.leaf.to_string(), (*entry.instance).clone())).collect();
+        (shown != expected).then(|| format!("{} shown, {} in the tree, or they differ", shown.len(), expected.len()))
+    }
+}
+
+fn found<'a>(name: &'a str, data: &'a Bytes, state: &State) -> Found<'a> {
+    let stat =
+        LeafStat { ephemeral_owner: state.owner, version: state.version, czxid: state.czxid, num_children: 0 };
+    Found { name, data, stat }
+}
+
+/// Whether a znode was there at the end of every entry behind `since`.
+fn was_there(world: &World, path: &str, since: i64) -> bool {
+    let now = world.model.zxid;
+    let there = |zxid| world.model.state_at(path, zxid).is_some();
+    let events = world.model.events_between(since, now);
+    there(since) && there(now) && events.iter().filter(|event| &*event.path == path).all(|event| there(event.zxid))
+}
+
+/// Follows one registration; says what is wrong with its last step.
+fn follow(held: &mut Held, place: &Place, world: &mut World, session: i64, figures: &mut Figures) -> Option<String> {
+    let status = held.registered.status();
+    let leaf = world.model.state_at(&place.path, world.model.zxid);
+    let now = leaf.filter(|leaf| leaf.owner == session).map(|leaf| Stood {
+        session,
+        wishes: held.wishes,
+        writes: status.writes,
+        czxid: leaf.czxid,
+        mzxid: leaf.mzxid,
+    });
+    let before = held.stood;
+    if let (Some(before), Some(now)) = (before, now) {
+        if now.writes > before.writes && (Stood { writes: before.writes, ..now }) == before {
+            return Some(String::from("a write although the leaf is as it was"));
+        }
+    }
+    let last = held.last.replace(status);
+    if status.state == RegistrationState::Registered {
+        if last.is_some_and(|last| matches!(last.state, RegistrationState::Conflict(_))) {
+            figures.reach(Rare::ConflictResolved);
+        }
+        if let (Some(before), Some(now)) = (before, now) {
+            if before.session != now.session {
+                figures.reach(Rare::BackAfterExpiry);
+            } else if before.czxid != now.czxid {
+                figures.reach(Rare::BackAfterDeletion);
+            }
+        }
+        held.stood = now.or(before);
+    }
+    if last.is_some_and(|last| last != status) {
+        world.mix(&[63, status.writes]);
+        world.line(format!("       {} is {:?}", place.path, status.state));
+        if matches!(status.state, RegistrationState::Conflict(_)) {
+            figures.reach(Rare::Conflict);
+        }
+    }
+    None
+}
