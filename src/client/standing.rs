@@ -88,8 +88,7 @@ mod tests {
     fn who_waits_longest_is_woken_first() {
         let state = State::Connecting;
         let timeout = Duration::from_secs(1);
-        let standing =
-            Standing::new(Status { state, epoch: 1, disconnects: 0, session_id: None, timeout });
+        let standing = Standing::new(Status { state, epoch: 1, disconnects: 0, session_id: None, timeout });
         let woken = Arc::new(Mutex::new(Vec::new()));
         let count = AtomicUsize::new(0);
         let mut following: Vec<_> = (0..20).map(|_| standing.subscribe()).collect();

@@ -167,7 +167,10 @@ pub fn one(seed: u64) -> Result<(crate::census::Census, Figures), String> {
         Ok(Run { outcome: Outcome { violation: Some(what), .. }, .. }) => Err(what),
         Err(panic) => {
             let text = panic.downcast_ref::<String>().map(String::as_str);
-            Err(format!("panic: {}", text.or_else(|| panic.downcast_ref().copied()).unwrap_or("of some kind")))
+            Err(format!(
+                "panic: {}",
+                text.or_else(|| panic.downcast_ref().copied()).unwrap_or("of some kind")
+            ))
         }
     }
 }

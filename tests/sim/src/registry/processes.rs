@@ -32,6 +32,8 @@ pub(crate) struct Held {
     /// What the wish was when its registration last stood.
     pub(crate) stood: Option<Stood>,
     pub(crate) last: Option<RegistrationStatus>,
+    /// It was in conflict and has not stood since.
+    pub(crate) contested: bool,
     /// Wishes, counted.
     pub(crate) wishes: u64,
 }
@@ -88,7 +90,8 @@ fn places(layouts: &[Arc<dyn Layout>]) -> Vec<Place> {
         for (at, service) in services.iter().enumerate() {
             for id in 0..2 {
                 let Some(address) = address(1 + at * 10 + id) else { continue };
-                let instance = Instance::new(*service, format!("{}-{id}", service.replace('/', "-")), address);
+                let instance =
+                    Instance::new(*service, format!("{}-{id}", service.replace('/', "-")), address);
                 let Ok(leaf) = layouts[layout].leaf(&instance) else { continue };
                 places.push(Place { layout, instance, path: leaf.path(), dir: leaf.dir });
             }
@@ -104,8 +107,10 @@ fn process(world: &mut World, desk: &Desk, client: usize, life: u64) -> Option<P
     let zk = builder.transport(desk.transport(client, life)).connect_lazy().ok()?;
     let one_shot = world.chance.percent(20);
     let registry = |registry: ZooKeeper| if one_shot { registry.one_shot_watches() } else { registry };
-    let registries =
-        vec![registry(ZooKeeper::new(zk.clone(), GoMicro::new())), registry(ZooKeeper::new(zk.clone(), Plain::new()))];
+    let registries = vec![
+        registry(ZooKeeper::new(zk.clone(), GoMicro::new())),
+        registry(ZooKeeper::new(zk.clone(), Plain::new())),
+    ];
     let (held, leaving, views) = (BTreeMap::new(), Vec::new(), Vec::new());
     Some(Process { life, client: zk, registries, held, leaving, views })
 }
@@ -171,7 +176,7 @@ impl Processes {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         // With an address given, the wish stands at once; the place may still be taken by one that is leaving.
         if let std::task::Poll::Ready(Ok(registered)) = registering.as_mut().poll(&mut cx) {
-            let held = Held { registered, stood: None, last: None, wishes: 0 };
+            let held = Held { registered, stood: None, last: None, contested: false, wishes: 0 };
             self.all[client].held.insert(place, held);
         }
     }

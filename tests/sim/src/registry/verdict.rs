@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use menagerie::jute::EventType;
-use menagerie::registry::layout::{Found, LeafStat};
+use menagerie::registry::layout::{Found, Layout, LeafStat};
 use menagerie::registry::limits::TAKEOVERS;
 use menagerie::registry::{Instance, RegistrationState};
 
@@ -39,7 +39,8 @@ impl Processes {
             let process = &mut self.all[client];
             for (place, held) in &mut process.held {
                 let place = &self.places[*place];
-                if let Some(what) = follow(held, place, world, session, figures) {
+                if let Some(what) = follow(held, &*self.layouts[place.layout], place, world, session, figures)
+                {
                     world.fail(format!("c{client} {}: {what}", place.path));
                 }
             }
@@ -71,7 +72,9 @@ impl Processes {
 
     fn count_takeover(&mut self, world: &mut World, zxid: i64, path: &str) {
         let Some(owner) = world.model.state_at(path, zxid).map(|state| state.owner) else { return };
-        let Some(client) = (0..self.all.len()).find(|client| world.clients[*client].id == owner) else { return };
+        let Some(client) = (0..self.all.len()).find(|client| world.clients[*client].id == owner) else {
+            return;
+        };
         let key = (path.to_owned(), client, self.all[client].life);
         let times = self.takeovers.entry(key).or_default();
         times.push(world.now);
@@ -150,8 +153,12 @@ impl Processes {
                 (Some(data), Some(state)) => {
                     wishers += 1;
                     match state {
-                        RegistrationState::Registered if !owns => return Some(format!("c{client} has no leaf")),
-                        RegistrationState::Registered if leaf.and_then(|leaf| leaf.data.clone()) != Some(data) => {
+                        RegistrationState::Registered if !owns => {
+                            return Some(format!("c{client} has no leaf"));
+                        }
+                        RegistrationState::Registered
+                            if leaf.and_then(|leaf| leaf.data.clone()) != Some(data) =>
+                        {
                             return Some(format!("the leaf of c{client} says something else"));
                         }
                         RegistrationState::Registered => stands += 1,
@@ -165,7 +172,8 @@ impl Processes {
         if wishers > 0 && stands == 0 {
             return self.explained(world, place, leaf);
         }
-        let dead = leaf.is_some_and(|leaf| leaf.owner != 0 && !world.clients.iter().any(|one| one.id == leaf.owner));
+        let dead =
+            leaf.is_some_and(|leaf| leaf.owner != 0 && !world.clients.iter().any(|one| one.id == leaf.owner));
         dead.then(|| String::from("a leaf of nobody who lives"))
     }
 
@@ -199,13 +207,18 @@ impl Processes {
         let set = services.snapshot();
         let shown: Vec<(String, Instance)> =
             set.entries().iter().map(|entry| (entry.leaf.to_string(), (*entry.instance).clone())).collect();
-        (shown != expected).then(|| format!("{} shown, {} in the tree, or they differ", shown.len(), expected.len()))
+        (shown != expected)
+            .then(|| format!("{} shown, {} in the tree, or they differ", shown.len(), expected.len()))
     }
 }
 
 fn found<'a>(name: &'a str, data: &'a Bytes, state: &State) -> Found<'a> {
-    let stat =
-        LeafStat { ephemeral_owner: state.owner, version: state.version, czxid: state.czxid, num_children: 0 };
+    let stat = LeafStat {
+        ephemeral_owner: state.owner,
+        version: state.version,
+        czxid: state.czxid,
+        num_children: 0,
+    };
     Found { name, data, stat }
 }
 
@@ -214,14 +227,25 @@ fn was_there(world: &World, path: &str, since: i64) -> bool {
     let now = world.model.zxid;
     let there = |zxid| world.model.state_at(path, zxid).is_some();
     let events = world.model.events_between(since, now);
-    there(since) && there(now) && events.iter().filter(|event| &*event.path == path).all(|event| there(event.zxid))
+    there(since)
+        && there(now)
+        && events.iter().filter(|event| &*event.path == path).all(|event| there(event.zxid))
 }
 
 /// Follows one registration; says what is wrong with its last step.
-fn follow(held: &mut Held, place: &Place, world: &mut World, session: i64, figures: &mut Figures) -> Option<String> {
+fn follow(
+    held: &mut Held,
+    layout: &dyn Layout,
+    place: &Place,
+    world: &mut World,
+    session: i64,
+    figures: &mut Figures,
+) -> Option<String> {
     let status = held.registered.status();
+    let data = wished(layout, &held.registered.instance());
     let leaf = world.model.state_at(&place.path, world.model.zxid);
-    let now = leaf.filter(|leaf| leaf.owner == session).map(|leaf| Stood {
+    // A wish that its keeper has not heard of yet is none that stands.
+    let now = leaf.filter(|leaf| leaf.owner == session && leaf.data == data).map(|leaf| Stood {
         session,
         wishes: held.wishes,
         writes: status.writes,
@@ -236,7 +260,7 @@ fn follow(held: &mut Held, place: &Place, world: &mut World, session: i64, figur
     }
     let last = held.last.replace(status);
     if status.state == RegistrationState::Registered {
-        if last.is_some_and(|last| matches!(last.state, RegistrationState::Conflict(_))) {
+        if std::mem::take(&mut held.contested) {
             figures.reach(Rare::ConflictResolved);
         }
         if let (Some(before), Some(now)) = (before, now) {
@@ -252,6 +276,7 @@ fn follow(held: &mut Held, place: &Place, world: &mut World, session: i64, figur
         world.mix(&[63, status.writes]);
         world.line(format!("       {} is {:?}", place.path, status.state));
         if matches!(status.state, RegistrationState::Conflict(_)) {
+            held.contested = true;
             figures.reach(Rare::Conflict);
         }
     }
