@@ -223,7 +223,7 @@ fn a_success_rate_far_below_the_others_ejects() {
             rig.succeed(id, good);
         }
     };
-    mix(&mut rig, 0, 0, 1);
+    rig.fail(0, 1);
     rig.succeed(0, 1);
     for _ in 0..2 {
         rig.after(EJECT_WINDOW);

@@ -7,7 +7,7 @@ use super::load::Load;
 use crate::registry::model::{Instance, Status};
 use crate::registry::rng::SplitMix64;
 
-/// The greatest share of a pool. Smaller ones are rounded to a millionth of it, and never to nothing.
+/// The greatest share of a pool. Smaller ones are rounded to two millionths of it, and never to nothing.
 pub(super) const SHARE_MOST: u64 = 1 << 20;
 
 /// One instance that can be picked, and what is known of the calls to it.
@@ -139,16 +139,18 @@ impl Pool {
     }
 }
 
-/// Shares with [`SHARE_MOST`] as the greatest. Nothing at all for all is the same for all.
+/// Shares of which the greatest is at most [`SHARE_MOST`], and more than half of it: a power of two is taken out of all, so
+/// that they stay what they are to each other, and hardly change for those who stay when the greatest comes or goes. Nothing at all for all is the same for
+/// all.
 fn normalised(shares: &[u128]) -> Vec<u64> {
     let most = shares.iter().copied().max().unwrap_or_default();
+    let bits = u128::BITS - most.saturating_sub(1).leading_zeros();
+    let spare = SHARE_MOST.trailing_zeros();
     let part = |share: u128| match share {
         _ if most == 0 => 1,
         0 if !planted!("balance_weight_zero_picked") => 0,
         _ => {
-            // Divided first where the product would not fit, which no result can show.
-            let (share, most) = if most >> 100 == 0 { (share, most) } else { (share >> 28, most >> 28) };
-            let part = (share * u128::from(SHARE_MOST)).checked_div(most).unwrap_or_default();
+            let part = if bits > spare { share >> (bits - spare) } else { share << (spare - bits) };
             u64::try_from(part).unwrap_or(SHARE_MOST).max(1)
         }
     };

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::registry::limits::{BOUND_PERCENT, STICKY_KEYS};
 use crate::registry::model::{Instance, Status};
+use crate::registry::rng::SplitMix64;
 
 #[expect(clippy::disallowed_methods, reason = "an arbitrary zero for virtual time")]
 pub(super) fn zero() -> Instant {
@@ -162,22 +163,29 @@ fn clients_that_start_together_do_not_begin_with_the_same() {
     assert!(starts.len() > 95, "{}", starts.len());
 }
 
-/// Weights 1 to 10, one leaving and coming back every few picks: the others' shares stay exact.
+/// Weights 1 to 10, the last one leaving and coming back every 20 picks or so: all shares stay what they are.
 #[test]
 fn a_changed_pool_keeps_its_places() {
     let weights: Vec<u32> = (1..=10).collect();
     let whole = weighted(&weights);
     let smaller = without(&whole, |at| at == 9);
-    let mut smooth = Weighted::new(5);
-    let mut picked = [0usize; 10];
-    for step in 0..45_000 {
-        let pool = if step % 6 < 3 { &whole } else { &smaller };
+    let (mut smooth, mut rng) = (Weighted::new(5), SplitMix64::new(1));
+    let (mut picked, mut steps, mut is_whole) = ([0usize; 10], [0usize; 2], true);
+    for _ in 0..90_000 {
+        is_whole ^= rng.below(20) == Some(0);
+        let pool = if is_whole { &whole } else { &smaller };
         picked[place(smooth.pick(pool).unwrap())] += 1;
+        steps[usize::from(is_whole)] += 1;
     }
-    let stayed: usize = picked[..9].iter().sum();
-    for (at, count) in picked[..9].iter().enumerate() {
-        let due = stayed * (at + 1) / 45;
-        assert!(count.abs_diff(due) * 50 <= due, "{at}: {count} instead of {due}");
+    for (at, count) in picked.into_iter().enumerate() {
+        let per_weight = steps[1] as f64 / 55.0 + if at < 9 { steps[0] as f64 / 45.0 } else { 0.0 };
+        let due = per_weight * (at + 1) as f64;
+        // The last one, and those of about the same weight, may lose and gain a pick at a change.
+        let tolerance = if at < 7 { 0.003 } else { 0.1 };
+        assert!(
+            (count as f64 - due).abs() < due * tolerance,
+            "{at}: {count} instead of {due}, of {picked:?}"
+        );
     }
     // A newcomer gets no more than its share from the start.
     let mut smooth = Weighted::new(6);
@@ -327,7 +335,7 @@ proptest! {
         }
     }
 
-    /// The part of every member in any stretch of picks is its share, to within one pick of each.
+    /// The part of every member in any stretch of picks is its share, to within two picks: one for its class, one within.
     #[test]
     fn weighted_picks_are_exact(weights in proptest::collection::vec(1..20u32, 1..12), seed: u64) {
         let pool = weighted(&weights);
@@ -335,7 +343,7 @@ proptest! {
         let total: u32 = weights.iter().sum();
         let picks = counts(weights.len(), (0..total * 10).map(|_| place(smooth.pick(&pool).unwrap())));
         for (count, weight) in picks.iter().zip(&weights) {
-            prop_assert!(count.abs_diff(*weight as usize * 10) <= 1, "{:?} of {:?}", picks, weights);
+            prop_assert!(count.abs_diff(*weight as usize * 10) <= 2, "{:?} of {:?}", picks, weights);
         }
     }
 
