@@ -2,12 +2,14 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use menagerie::registry::balance::Balancing;
 use menagerie::registry::{Balance, Discovery, Instance, Memory, Picker, Registered, Registration, Services};
 use serde_json::{Value, json};
+
+use crate::now;
 
 /// Draws, and picks, in one turn.
 const TURN: u32 = 4096;
@@ -93,11 +95,11 @@ struct Spent {
 fn by_turns(mut picker: Picker, turn: fn(&mut Picker), stop: &AtomicBool) -> Spent {
     let (mut spent, mut state) = (Spent::default(), 7);
     while !stop.load(Ordering::Relaxed) {
-        let begin = Instant::now();
+        let begin = now();
         for _ in 0..TURN {
             black_box(draw(&mut state));
         }
-        let between = Instant::now();
+        let between = now();
         turn(&mut picker);
         let (drawing, picking) = (between - begin, between.elapsed());
         if drawing.max(picking) > INTERRUPTED {
@@ -113,7 +115,7 @@ fn by_turns(mut picker: Picker, turn: fn(&mut Picker), stop: &AtomicBool) -> Spe
 
 /// Changes the set in turn: an instance gets another weight, one leaves, one comes.
 async fn change(registry: &Memory, all: &mut Vec<Registered>, time: Duration) -> Result<u32> {
-    let (begin, mut changes) = (Instant::now(), 0u32);
+    let (begin, mut changes) = (now(), 0u32);
     while begin.elapsed() < time {
         match changes % 3 {
             0 => {
@@ -157,7 +159,8 @@ async fn measure(row: &Row, len: u32, time: Duration) -> Result<Value> {
             changes
         });
         let changes = changer.join().map_err(|_| anyhow!("the changes panicked"))??;
-        let joined = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")));
+        let joined =
+            threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a thread panicked")));
         Ok((changes, joined.collect::<Result<Vec<_>>>()?))
     })?;
     let turns: u32 = spent.iter().map(|spent| spent.turns).sum();
@@ -165,18 +168,15 @@ async fn measure(row: &Row, len: u32, time: Duration) -> Result<Value> {
     let (drawing, picking) = (sum(|spent| spent.drawing), sum(|spent| spent.picking));
     let nanos = |total: f64| (total * 1e11 / (f64::from(turns) * f64::from(TURN))).round() / 100.0;
     let ratio = (picking / drawing * 100.0).round() / 100.0;
-    let mut line = json!({
+    let aim = (row.at_most > 0).then_some(row.at_most);
+    Ok(json!({
         "row": "pick", "strategy": row.name, "instances": len, "ratio": ratio,
+        "at_most": aim, "holds": aim.map(|most| ratio <= f64::from(most)),
         "pick_ns": nanos(picking), "draw_ns": nanos(drawing), "threads": THREADS,
         "picks": u64::from(turns) * u64::from(TURN),
         "changes_per_s": (f64::from(changes) / time.as_secs_f64()).round(),
         "interrupted": spent.iter().map(|spent| spent.interrupted).sum::<u32>(),
-    });
-    if row.at_most > 0 {
-        line["at_most"] = row.at_most.into();
-        line["holds"] = (ratio <= f64::from(row.at_most)).into();
-    }
-    Ok(line)
+    }))
 }
 
 /// Measures all rows, each with few, many and very many instances.

@@ -222,6 +222,9 @@ impl Picker {
     #[inline]
     fn member(&mut self) -> Option<&Arc<Member>> {
         self.look();
+        if planted!("balance_pick_allocates") {
+            drop(std::hint::black_box(Box::new(0)));
+        }
         self.picks_since_probe = self.picks_since_probe.saturating_add(1);
         if self.probe_at.is_some() && self.picks_since_probe > PICKS_PER_PROBE && self.finds_probe() {
             return self.probe.as_ref();
