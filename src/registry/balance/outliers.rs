@@ -86,7 +86,7 @@ impl Outliers {
     }
 
     pub(super) fn is_by_success_rate(self) -> bool {
-        self.by_success_rate
+        self.by_success_rate && !planted!("balance_rates_uncompared")
     }
 
     /// Whether so many failures in a row are enough.

@@ -148,7 +148,8 @@ fn normalised(shares: &[u128]) -> Vec<u64> {
     let spare = SHARE_MOST.trailing_zeros();
     let part = |share: u128| match share {
         _ if most == 0 => 1,
-        0 if !planted!("balance_weight_zero_picked") => 0,
+        0 if planted!("balance_weight_zero_picked") => SHARE_MOST,
+        0 => 0,
         _ => {
             let part = if bits > spare { share >> (bits - spare) } else { share << (spare - bits) };
             u64::try_from(part).unwrap_or(SHARE_MOST).max(1)

@@ -62,6 +62,9 @@ impl Shared {
 
     /// Lets all pickers look again.
     fn changed(&self) {
+        if planted!("balance_reports_unheard") {
+            return;
+        }
         self.generation.fetch_add(1, Ordering::Release);
     }
 
@@ -225,8 +228,11 @@ impl Picker {
         if planted!("balance_pick_allocates") {
             drop(std::hint::black_box(Box::new(0)));
         }
+        if planted!("balance_pick_locks") {
+            drop(self.shared.rosters());
+        }
         self.picks_since_probe = self.picks_since_probe.saturating_add(1);
-        if self.probe_at.is_some() && self.picks_since_probe > PICKS_PER_PROBE && self.finds_probe() {
+        if self.probe_at.is_some() && self.may_probe() && self.finds_probe() {
             return self.probe.as_ref();
         }
         let shared = &self.shared;
@@ -237,7 +243,7 @@ impl Picker {
     #[inline]
     fn look(&mut self) {
         let is_new = match self.seen.has_changed() {
-            Ok(is_new) => is_new,
+            Ok(is_new) => is_new && !planted!("balance_set_unseen"),
             Err(_) => !self.is_over,
         };
         let is_moved = self.generation != self.shared.generation.load(Ordering::Acquire);
@@ -263,6 +269,10 @@ impl Picker {
             self.chooser.renew(&roster);
             self.roster = roster;
         }
+    }
+
+    fn may_probe(&self) -> bool {
+        self.picks_since_probe > PICKS_PER_PROBE || planted!("balance_probes_unbounded")
     }
 
     /// Whether a suspect's time for a probe has come.

@@ -110,6 +110,72 @@ async fn a_dead_leaf_is_probed_now_and_then_and_a_success_brings_it_back() {
     assert!(ports(&mut picker, 3).contains(&port));
 }
 
+#[tokio::test]
+async fn picks_wait_for_nobody() {
+    for balance in
+        [Balance::Random, Balance::RoundRobin, Balance::Weighted, Balance::ConsistentHash, Balance::Sticky]
+    {
+        let services = listed(balance).await;
+        let mut picker = services.picker();
+        assert!(picker.pick().is_some());
+        let shared = Arc::clone(&picker.shared);
+        let held = (shared.rosters(), shared.sticky.lock().unwrap());
+        let (said, heard) = std::sync::mpsc::channel();
+        let picks = move || {
+            let by_key =
+                |picker: &mut Picker| balance != Balance::ConsistentHash || picker.pick_for("k").is_some();
+            said.send((0..1000).all(|_| picker.pick().is_some() && by_key(&mut picker)))
+        };
+        let thread = std::thread::spawn(picks);
+        let all = heard.recv_timeout(Duration::from_secs(20));
+        drop(held);
+        assert_eq!(all, Ok(true), "{balance:?}");
+        thread.join().unwrap().unwrap();
+    }
+}
+
+/// Two threads pick while instances come and go: they pick nobody who was gone before, and end with the last set.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn threads_pick_while_the_set_changes() {
+    let registry = Memory::new();
+    let mut all = registered(&registry, 1..20).await;
+    for balance in [Balance::Weighted, Balance::LeastLoaded, Balance::ConsistentHash, Balance::Sticky] {
+        let services = registry.discover("s").await.unwrap().balanced(balance);
+        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let start = |mut picker: Picker| {
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                while !stop.load(Ordering::Acquire) {
+                    match (picker.attempt(), picker.attempt_for("key")) {
+                        (Some(one), Some(other)) if one.instance().address.port() % 2 == 0 => {
+                            one.failed();
+                            other.succeeded();
+                        }
+                        (one, other) => assert!(one.is_some() && other.is_some()),
+                    }
+                }
+                (0..500)
+                    .filter_map(|_| picker.pick().map(|picked| picked.address.port()))
+                    .collect::<BTreeSet<_>>()
+            })
+        };
+        let threads = [start(services.picker()), start(services.picker())];
+        for port in 0..200 {
+            all.remove(0).deregister().await.unwrap();
+            all.extend(registered(&registry, 1000 + port..1001 + port).await);
+        }
+        let left: BTreeSet<u16> = all.iter().map(|one| one.instance().address.port()).collect();
+        stop.store(true, Ordering::Release);
+        for thread in threads {
+            let picked = thread.join().unwrap();
+            assert!(!picked.is_empty() && picked.is_subset(&left), "{balance:?}: {picked:?} of {left:?}");
+        }
+        drop(services);
+        all.clear();
+        all.extend(registered(&registry, 1..20).await);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_latency_of_attempts_and_their_number_decide_between_two() {
     let services = listed(Balance::LeastLoaded).await;
