@@ -46,6 +46,6 @@ pub(super) use self::chooser::Chooser;
 pub(super) use self::roster::{Roster, Rosters};
 
 #[cfg(test)]
-mod health_tests;
+mod health_test;
 #[cfg(test)]
 mod tests;
