@@ -36,7 +36,7 @@ fn rows() -> Vec<Row> {
         row("sticky", Balance::Sticky, 10, pick),
         row("weighted", Balance::Weighted, 30, pick),
         row("consistent hash, by key", Balance::ConsistentHash, 30, pick_for),
-        row("least loaded", Balance::LeastLoaded, 0, pick),
+        row("least loaded", Balance::LeastLoaded, 30, pick),
         row("sticky, by key", Balance::Sticky, 0, pick_for),
         warming,
         row("attempt, random", Balance::Random, 0, attempt),

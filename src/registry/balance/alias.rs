@@ -12,6 +12,7 @@ pub(super) struct Alias {
 #[derive(Clone, Copy, Debug, Default)]
 struct Column {
     threshold: u64,
+    own: u32,
     other: u32,
 }
 
@@ -26,13 +27,13 @@ impl Alias {
         for (at, have) in (0u32..).zip(&rest) {
             if *have < total { small.push(at) } else { large.push(at) }
         }
-        let full = |other| Column { threshold: u64::MAX, other };
+        let full = |own| Column { threshold: u64::MAX, own, other: own };
         let mut columns: Vec<Column> = (0u32..).zip(shares).map(|(at, _)| full(at)).collect();
         while let (Some(least), Some(most)) = (small.pop(), large.last().copied()) {
             let have = rest.get(least as usize).copied().unwrap_or_default();
             let threshold = threshold(have, total);
             if let Some(column) = columns.get_mut(least as usize) {
-                *column = Column { threshold, other: most };
+                *column = Column { threshold, own: least, other: most };
             }
             let Some(left) = rest.get_mut(most as usize) else { break };
             *left = (*left + have).saturating_sub(total);
@@ -50,7 +51,9 @@ impl Alias {
         let within = u64::try_from(wide & u128::from(u64::MAX)).ok()?;
         let column = self.columns.get(at)?;
         let is_own = within < column.threshold || planted!("balance_alias_ignored");
-        Some(if is_own { at } else { column.other as usize })
+        // Without a branch, which no processor could predict.
+        let mask = u32::from(is_own).wrapping_neg();
+        Some((column.other ^ ((column.other ^ column.own) & mask)) as usize)
     }
 }
 

@@ -40,19 +40,15 @@ impl Chooser {
         }
     }
 
-    /// The next one of the roster that was taken over last. `now_ms` is asked by those who need it.
+    /// The next one of the roster that was taken over last.
     #[inline]
-    pub(in crate::registry) fn pick<'a>(
-        &mut self,
-        roster: &'a Roster,
-        now_ms: impl FnOnce() -> u32,
-    ) -> Option<&'a Arc<Member>> {
+    pub(in crate::registry) fn pick<'a>(&mut self, roster: &'a Roster) -> Option<&'a Arc<Member>> {
         let pool = &*roster.pool;
         let at = match self {
             Self::Random(random) | Self::ConsistentHash(random) => random.index(pool)?,
             Self::RoundRobin(robin) => robin.index(pool)?,
             Self::Weighted(weighted) => weighted.index()?,
-            Self::LeastLoaded(least) => least.index(pool, now_ms())?,
+            Self::LeastLoaded(least) => least.index(pool)?,
             Self::Sticky(_, at) => (*at)?,
         };
         pool.members().get(at)

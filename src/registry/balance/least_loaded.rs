@@ -18,7 +18,7 @@ use crate::registry::rng::SplitMix64;
 /// let pool = Pool::even(&[instance("busy"), instance("idle")]);
 /// (0..10).for_each(|_| pool.members()[0].load().begin());
 /// let mut least = LeastLoaded::new(1);
-/// assert!((0..100).all(|_| least.pick(&pool, 0).unwrap().instance().id == "idle"));
+/// assert!((0..100).all(|_| least.pick(&pool).unwrap().instance().id == "idle"));
 /// ```
 ///
 /// [`PeakEwma`]: super::PeakEwma
@@ -34,19 +34,16 @@ impl LeastLoaded {
         Self { rng: SplitMix64::new(seed) }
     }
 
-    /// One of the pool at `now_ms`, by the clock that its loads were told, or none if it is empty.
-    pub fn pick<'a>(&mut self, pool: &'a Pool, now_ms: u32) -> Option<&'a Arc<Member>> {
-        pool.members().get(self.index(pool, now_ms)?)
+    /// One of the pool, or none if it is empty.
+    pub fn pick<'a>(&mut self, pool: &'a Pool) -> Option<&'a Arc<Member>> {
+        pool.members().get(self.index(pool)?)
     }
 
-    pub(super) fn index(&mut self, pool: &Pool, now_ms: u32) -> Option<usize> {
+    #[inline]
+    pub(super) fn index(&mut self, pool: &Pool) -> Option<usize> {
         let (one, other) = self.pair(pool)?;
         let load = |at: usize| pool.members().get(at).map(|member| &*member.load);
-        let (first, second) = (load(one)?, load(other)?);
-        let is_first = match (first.cost(now_ms), second.cost(now_ms)) {
-            (Some(first), Some(second)) => first <= second,
-            _ => first.in_flight() <= second.in_flight(),
-        };
+        let is_first = load(one)?.costs_at_most(load(other)?);
         Some(if is_first || planted!("balance_first_of_two") { one } else { other })
     }
 

@@ -46,11 +46,21 @@ impl Load {
         ewma.is_known().then(|| Duration::from_secs_f32(ewma.at(now_ms, LATENCY_DECAY)))
     }
 
-    /// What one more call would cost, in seconds of latency times calls; `None` while the latency is not known.
-    pub(super) fn cost(&self, now_ms: u32) -> Option<f32> {
-        let ewma = PeakEwma::unpack(self.latency.load(Ordering::Relaxed));
-        let in_flight = f32::from(u16::try_from(self.in_flight()).unwrap_or(u16::MAX));
-        ewma.is_known().then(|| ewma.at(now_ms, LATENCY_DECAY) * (in_flight + 1.0))
+    /// Whether one more call costs no more here than there: latency times calls under way. While one of the latencies is
+    /// not known, calls alone count.
+    ///
+    /// It takes no clock: both latencies decay alike, so that the one which is less now is less at any time.
+    #[inline]
+    pub(super) fn costs_at_most(&self, other: &Self) -> bool {
+        let (here, there) = (self.in_flight(), other.in_flight());
+        let ewma = |load: &Self| PeakEwma::unpack(load.latency.load(Ordering::Relaxed));
+        let (own, others) = (ewma(self), ewma(other));
+        if !own.is_known() || !others.is_known() {
+            return here <= there;
+        }
+        let latest = if is_later(own.at_ms, others.at_ms) { own.at_ms } else { others.at_ms };
+        let times = |calls: u32| f32::from(u16::try_from(calls).unwrap_or(u16::MAX)) + 1.0;
+        own.at(latest, LATENCY_DECAY) * times(here) <= others.at(latest, LATENCY_DECAY) * times(there)
     }
 
     /// A call that took `latency` succeeded at `now_ms`. Says whether somebody waits for that.
@@ -159,6 +169,7 @@ impl PeakEwma {
     }
 
     /// How much of the average is left at `now_ms`.
+    #[inline]
     fn kept(self, now_ms: u32, decay: Duration) -> f32 {
         if !is_later(now_ms, self.at_ms) {
             return 1.0;

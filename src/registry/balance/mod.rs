@@ -11,7 +11,7 @@
 //! | [`Random`] | constant, one random number | linear, once for all pickers | no |
 //! | [`RoundRobin`] | constant; as `Weighted` while shares differ | none; linear for each picker while they differ | no |
 //! | [`Weighted`] | constant, times up to 21 magnitudes of weights | linear for each picker | yes |
-//! | [`LeastLoaded`] | constant, two random numbers and a look at a clock | linear, once for all pickers | yes |
+//! | [`LeastLoaded`] | constant, two random numbers | linear, once for all pickers | yes |
 //! | [`Ring`] | constant on average | linear in 100 n, once for all pickers | yes |
 //! | [`Sticky`] | constant; by key, a lock and two searches | a search for each picker | yes, when it chooses |
 

@@ -76,7 +76,7 @@ fn nothing_is_picked_from_nothing() {
         assert!(Random::new(1).pick(&pool).is_none());
         assert!(RoundRobin::new(1).pick(&pool).is_none());
         assert!(Weighted::new(1).pick(&pool).is_none());
-        assert!(LeastLoaded::new(1).pick(&pool, 0).is_none());
+        assert!(LeastLoaded::new(1).pick(&pool).is_none());
         assert!(Sticky::new(1).pick(&pool).is_none());
         assert!(Sticky::new(1).pick_for(&pool, 1).is_none());
         assert!(Ring::new(pool.members()).owner(1).is_none());
@@ -203,7 +203,7 @@ fn the_better_of_two_is_taken() {
         let slow = place(member) == 0;
         member.load().succeeded(Duration::from_millis(if slow { 100 } else { 10 }), 0);
     }
-    let picks = (0..10_000).map(|_| place(least.pick(&pool, 0).unwrap()));
+    let picks = (0..10_000).map(|_| place(least.pick(&pool).unwrap()));
     let picks = counts(10, picks);
     assert_eq!(picks[0], 0, "it loses against every other");
     assert!(picks[1..].iter().all(|count| (900..1350).contains(count)), "{picks:?}");
@@ -211,7 +211,7 @@ fn the_better_of_two_is_taken() {
     let mut in_flight = vec![0; 10];
     let pool = even(10);
     for _ in 0..1000 {
-        let member = least.pick(&pool, 0).unwrap();
+        let member = least.pick(&pool).unwrap();
         member.load().begin();
         in_flight[place(member)] += 1;
     }
@@ -225,14 +225,14 @@ fn a_slow_instance_is_tried_again_after_a_while() {
     let mut least = LeastLoaded::new(1);
     pool.members()[0].load().succeeded(Duration::from_secs(1), 0);
     pool.members()[1].load().succeeded(Duration::from_millis(10), 0);
-    let slow = |least: &mut LeastLoaded, now| place(least.pick(&pool, now).unwrap()) == 0;
+    let slow = |least: &mut LeastLoaded| place(least.pick(&pool).unwrap()) == 0;
     assert!((0..30_000).step_by(1000).all(|now| {
         pool.members()[1].load().succeeded(Duration::from_millis(10), now);
-        !slow(&mut least, now)
+        !slow(&mut least)
     }));
     let tried = (30_000..90_000).step_by(1000).any(|now| {
         pool.members()[1].load().succeeded(Duration::from_millis(10), now);
-        slow(&mut least, now)
+        slow(&mut least)
     });
     assert!(tried);
 }
@@ -324,8 +324,8 @@ proptest! {
         let (mut least, mut sticky, ring) = (LeastLoaded::new(seed), Sticky::new(seed), Ring::new(pool.members()));
         for step in 0..50 {
             let picks = [
-                random.pick(&pool), robin.pick(&pool), smooth.pick(&pool), least.pick(&pool, step),
-                sticky.pick(&pool), sticky.pick_for(&pool, key), ring.owner(key.wrapping_mul(u64::from(step))),
+                random.pick(&pool), robin.pick(&pool), smooth.pick(&pool), least.pick(&pool),
+                sticky.pick(&pool), sticky.pick_for(&pool, key), ring.owner(key.wrapping_mul(step)),
             ];
             for pick in picks {
                 prop_assert_eq!(pick.is_some(), !weights.is_empty());

@@ -235,8 +235,7 @@ impl Picker {
         if self.probe_at.is_some() && self.may_probe() && self.finds_probe() {
             return self.probe.as_ref();
         }
-        let shared = &self.shared;
-        self.chooser.pick(&self.roster, || shared.ms(now()))
+        self.chooser.pick(&self.roster)
     }
 
     /// Takes over what has changed.
