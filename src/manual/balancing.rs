@@ -57,6 +57,9 @@
 //! there is nobody else. At most half of the instances are ejected, and never the last. All of this is
 //! [`Outliers`](crate::registry::balance::Outliers)' to set, or to switch off.
 //!
+//! [`passed_over`](crate::registry::Services::passed_over) lists them with the reason, and the log warns of each
+//! ejection.
+//!
 //! A failed call is not repeated for you. Whether it may be is a question of the protocol that you speak; if it may, a second
 //! `attempt` usually finds another instance.
 //!

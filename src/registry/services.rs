@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::balance::Balancing;
+use super::balance::{Balancing, PassedOver};
 use super::follow::Follow;
 use super::picker::{Attempt, Picker, Shared};
 use super::view::{Change, Invalid, Set};
@@ -185,6 +185,12 @@ impl Services {
     /// A call to `instance` succeeded: it is no suspect.
     pub fn report_success(&self, instance: &Instance) {
         self.shared.report_success(instance);
+    }
+
+    /// Who is up and yet passed over while others are left, and why: suspects, and instances that are ejected. As of the last pick or report.
+    #[must_use]
+    pub fn passed_over(&self) -> Vec<PassedOver> {
+        self.shared.passed_over()
     }
 
     fn shared_picker(&self) -> std::sync::MutexGuard<'_, Picker> {

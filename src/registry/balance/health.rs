@@ -44,6 +44,32 @@ struct Suspect {
     pause: Duration,
 }
 
+/// An instance that is up and is passed over while others are left.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PassedOver {
+    /// Which one.
+    pub instance: Arc<Instance>,
+    /// For what.
+    pub reason: Reason,
+}
+
+/// Why an instance is passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// It is persistent and failed: its process may have died long ago.
+    Suspect {
+        /// When a call may be let through to see.
+        probe_at: Instant,
+    },
+    /// Its calls failed, although its registration stands.
+    Ejected {
+        /// When it is back.
+        until: Instant,
+    },
+}
+
 /// The less, the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Tier {
@@ -82,6 +108,14 @@ impl Slot {
             Self { ejected_until: Some(_), .. } => Tier::Ejected,
             _ => Tier::Trusted,
         }
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        if planted!("balance_passed_over_untold") {
+            return None;
+        }
+        let ejected = self.ejected_until.map(|until| Reason::Ejected { until });
+        self.suspect.map(|suspect| Reason::Suspect { probe_at: suspect.probe_at }).or(ejected)
     }
 
     /// Somebody waits for a success, or not.
@@ -271,6 +305,19 @@ impl Health {
         let best = self.best_tier();
         let all = self.slots.iter().map(|slot| (Arc::clone(&slot.member), Some(slot.tier()) == best));
         all.unzip()
+    }
+
+    /// Who is up and does not get its share of calls, or gets it for want of others.
+    pub(in crate::registry) fn passed_over(&self) -> Vec<PassedOver> {
+        let instance = |slot: &Slot| Arc::clone(&slot.member.instance);
+        let passed = |slot: &Slot| Some(PassedOver { instance: instance(slot), reason: slot.reason()? });
+        self.slots.iter().filter_map(passed).collect()
+    }
+
+    /// The same of one instance.
+    pub(in crate::registry) fn reason(&self, load: &Arc<Load>) -> Option<PassedOver> {
+        let slot = self.slots.iter().find(|slot| Arc::ptr_eq(&slot.member.load, load))?;
+        Some(PassedOver { instance: Arc::clone(&slot.member.instance), reason: slot.reason()? })
     }
 
     /// The load of an instance that was picked, or is equal to one that was.

@@ -33,6 +33,7 @@ mod weighted;
 
 pub use self::balancing::{Balance, Balancing};
 pub use self::filter::Filter;
+pub use self::health::{PassedOver, Reason};
 pub use self::least_loaded::LeastLoaded;
 pub use self::load::{Load, PeakEwma};
 pub use self::outliers::Outliers;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::health::Health;
+use super::health::{Health, PassedOver};
 use super::load::Load;
 use super::pool::{Member, Pool};
 use super::ring::Ring;
@@ -114,6 +114,16 @@ impl Rosters {
             self.make(now);
         }
         is_changed
+    }
+
+    /// Who is passed over while others are left.
+    pub(in crate::registry) fn passed_over(&self) -> Vec<PassedOver> {
+        self.health.passed_over()
+    }
+
+    /// Whether the instance with this load is.
+    pub(in crate::registry) fn reason(&self, load: &Arc<Load>) -> Option<PassedOver> {
+        self.health.reason(load)
     }
 
     /// The load of an instance that was picked.

@@ -9,9 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::watch;
+use tracing::{debug, warn};
 
 use crate::registry::Instance;
-use crate::registry::balance::{Balance, Balancing, Chooser, Load, Member, Roster, Rosters, Sticky, hash};
+use crate::registry::balance::{
+    Balance, Balancing, Chooser, Load, Member, PassedOver, Reason, Roster, Rosters, Sticky, hash,
+};
 use crate::registry::limits::PICKS_PER_PROBE;
 use crate::registry::rng::SplitMix64;
 use crate::registry::services::{Seen, Source};
@@ -73,17 +76,40 @@ impl Shared {
     }
 
     fn failed(&self, load: &Arc<Load>, now: Instant) {
-        let is_changed = self.rosters().failed(load, now);
+        let mut rosters = self.rosters();
+        let is_changed = rosters.failed(load, now);
+        let passed_over = if is_changed { rosters.reason(load) } else { None };
+        drop(rosters);
+        if let Some(PassedOver { instance, reason, .. }) = passed_over {
+            let (service, id, address) = (&instance.service, &instance.id, &instance.address);
+            match reason {
+                // As often as calls fail here and succeed there.
+                Reason::Suspect { .. } => debug!(%service, %id, %address, "a call failed: a suspect"),
+                Reason::Ejected { .. } => warn!(%service, %id, %address, ?reason, "calls fail: ejected"),
+            }
+        }
         if is_changed {
             self.changed();
         }
     }
 
     fn succeeded(&self, load: &Arc<Load>, now: Instant) {
-        let is_changed = self.rosters().succeeded(load, now);
+        let mut rosters = self.rosters();
+        let passed_over = rosters.reason(load);
+        let is_changed = rosters.succeeded(load, now);
+        drop(rosters);
+        if let Some(PassedOver { instance, .. }) = passed_over.filter(|_| is_changed) {
+            let (service, id, address) = (&instance.service, &instance.id, &instance.address);
+            debug!(%service, %id, %address, "a suspect works: trusted again");
+        }
         if is_changed {
             self.changed();
         }
+    }
+
+    /// Who is passed over.
+    pub(in crate::registry) fn passed_over(&self) -> Vec<PassedOver> {
+        self.rosters().passed_over()
     }
 
     /// A call to an instance that was picked as such failed.

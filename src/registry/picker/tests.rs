@@ -76,6 +76,9 @@ async fn pickers_share_what_attempts_report() {
         }
     }
     assert!(!ports(&mut other, 200).contains(&2));
+    let passed = services.passed_over();
+    assert_eq!(passed.iter().map(|each| each.instance.address.port()).collect::<Vec<_>>(), [2]);
+    assert_eq!(passed[0].reason, Reason::Ejected { until: now() + EJECT_FIRST });
     assert!((0..200).all(|_| services.pick().unwrap().address.port() != 2));
     tokio::time::advance(EJECT_FIRST).await;
     assert!(ports(&mut other, 200).contains(&2), "it is back by itself");
@@ -90,6 +93,7 @@ async fn a_dead_leaf_is_probed_now_and_then_and_a_success_brings_it_back() {
     let dead = services.pick().unwrap();
     services.report_failure(&dead);
     let port = dead.address.port();
+    assert_eq!(services.passed_over()[0].reason, Reason::Suspect { probe_at: now() + PROBE_FIRST });
     assert!(!ports(&mut picker, 1000).contains(&port));
     tokio::time::advance(PROBE_FIRST).await;
     let probes = ports(&mut picker, 1000).into_iter().filter(|picked| *picked == port).count();
@@ -107,7 +111,17 @@ async fn a_dead_leaf_is_probed_now_and_then_and_a_success_brings_it_back() {
     }
     assert!((40..=50).contains(&probed), "{probed} probes in 100 seconds and 1000 calls");
     services.report_success(&dead);
+    assert!(services.passed_over().is_empty());
     assert!(ports(&mut picker, 3).contains(&port));
+}
+
+#[test]
+fn handles_and_attempts_go_where_they_are_needed() {
+    fn is_sent<T: Send + Sync + 'static>() {}
+    fn is_cloned<T: Clone>() {}
+    is_sent::<Picker>();
+    is_cloned::<Picker>();
+    is_sent::<Attempt>();
 }
 
 #[tokio::test]
