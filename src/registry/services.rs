@@ -177,7 +177,7 @@ impl Services {
     /// registered anew, or it leaves the view. After a pause a call is let through as a probe. One that ends with its session is no suspect, since
     /// ZooKeeper removes it; it may be ejected for a while: see [`Outliers`](super::balance::Outliers).
     ///
-    /// Searches the instances; an [`Attempt`] knows where it belongs.
+    /// Searches the instances, quickly where their ids are their leaves' names; an [`Attempt`] knows where it belongs.
     pub fn report_failure(&self, instance: &Instance) {
         self.shared.report_failure(instance);
     }

@@ -323,11 +323,14 @@ impl Health {
     /// The load of an instance that was picked, or is equal to one that was.
     pub(in crate::registry) fn load_of(&self, instance: &Instance) -> Option<Arc<Load>> {
         let is_it = |slot: &&Slot| {
-            let own = &slot.member.instance;
-            std::ptr::eq(&raw const **own, instance)
-                || (own.id == instance.id && own.address == instance.address)
+            let own = &*slot.member.instance;
+            std::ptr::eq(own, instance) || (own.id == instance.id && own.address == instance.address)
         };
-        self.slots.iter().find(is_it).map(|slot| Arc::clone(&slot.member.load))
+        // Most layouts name the leaf by the id.
+        let guess = self.slots.binary_search_by(|slot| (*slot.member.leaf).cmp(&instance.id)).ok();
+        let guessed = guess.and_then(|at| self.slots.get(at)).filter(is_it);
+        let slot = guessed.or_else(|| self.slots.iter().find(is_it))?;
+        Some(Arc::clone(&slot.member.load))
     }
 }
 
