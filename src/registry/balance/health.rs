@@ -1,8 +1,9 @@
 //! Who is trusted with calls: instances as they come and go, suspects and their probes, and those that are ejected.
 //!
-//! Three tiers. *Trusted* instances get the calls. *Ejected* ones, whose calls failed although their registration stands, get some
-//! only when nobody is trusted. *Suspects* come last: persistent instances that failed, whose process may have died long
-//! ago without anybody taking the leaf away; one call at a time probes whether they are back. Pure: time is an argument.
+//! Three tiers. *Trusted* instances get the calls. *Ejected* ones, whose calls failed although their registration
+//! stands, get some only when nobody is trusted. *Suspects* come last: persistent instances that failed, whose process
+//! may have died long ago without anybody taking the leaf away; one call at a time probes whether they are back. Pure:
+//! time is an argument.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

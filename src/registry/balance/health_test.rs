@@ -344,8 +344,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Whatever happens: somebody is picked exactly while somebody is up, and only who is up; a probe is of one that is not in the
-    /// pool; and the roster is not looked at in vain.
+    /// Whatever happens: somebody is picked exactly while somebody is up, and only who is up; a probe is of one that is
+    /// not in the pool; and the roster is not looked at in vain.
     #[test]
     fn somebody_is_picked_while_somebody_is_up(
         steps in proptest::collection::vec(step(), 1..60),
