@@ -38,6 +38,9 @@ impl Standing {
         change(&mut value.0);
         value.1 += 1;
         drop(value);
+        if planted!("client_status_wakes_one") {
+            return self.changed.notify_one();
+        }
         self.changed.notify_waiters();
     }
 
@@ -53,7 +56,7 @@ impl Following<'_> {
         value.0
     }
 
-    /// Waits until it was set behind the last look.
+    /// Waits until it was set behind the last look. Dropping the wait loses nothing: only [`get`](Self::get) is a look.
     pub(super) async fn changed(&mut self) {
         loop {
             // It counts from here on, so nothing slips through between the look and the wait.
@@ -102,5 +105,21 @@ mod tests {
         for wait in &mut waits {
             assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
         }
+    }
+
+    #[test]
+    fn what_was_set_before_the_wait_or_during_a_dropped_one_is_not_missed() {
+        let state = State::Connecting;
+        let timeout = Duration::from_secs(1);
+        let standing = Standing::new(Status { state, epoch: 1, disconnects: 0, session_id: None, timeout });
+        let mut following = standing.subscribe();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(Box::pin(following.changed()).as_mut().poll(&mut cx).is_pending());
+        standing.send_modify(|status| status.epoch = 2);
+        for _ in 0..2 {
+            assert!(Box::pin(following.changed()).as_mut().poll(&mut cx).is_ready());
+        }
+        assert_eq!(following.get().epoch, 2);
+        assert!(Box::pin(following.changed()).as_mut().poll(&mut cx).is_pending());
     }
 }

@@ -4,13 +4,15 @@
 //! A seed is a run here too: one thread, one order, seeds from the seed. What is due falls on whole milliseconds, as the runtime's
 //! timers do. A process that dies is cut off for good; what is left of it in memory is heard by nobody.
 //!
-//! - `ends` are the streams, `carry` is the world's side of them; `processes` is what is done, `verdict` what must hold;
+//! - `ends` are the streams, `carry` is the world's side of them; `processes` is what is done, `verdict` what must hold of registrations,
+//!   `shown` of views;
 //! - [`rare`] counts what is seldom and must be reached.
 
 mod carry;
 pub(crate) mod ends;
 mod processes;
 pub mod rare;
+mod shown;
 mod verdict;
 
 use std::future::{Future, poll_fn};

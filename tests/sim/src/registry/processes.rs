@@ -1,7 +1,7 @@
 //! The processes: providers and consumers with a client each, and a last one that interferes.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -77,6 +77,10 @@ pub(crate) struct Processes {
     pub(crate) times: Vec<(Time, i64)>,
     pub(crate) takeovers: BTreeMap<(String, usize, u64), Vec<Time>>,
     pub(crate) gone_dirs: Vec<String>,
+    /// Sessions of each process in its present life.
+    pub(crate) sessions: BTreeSet<(usize, u64, i64)>,
+    /// Deeds of the one who interferes that are not done.
+    pub(crate) open: Arc<AtomicUsize>,
     count: u64,
 }
 
@@ -128,6 +132,8 @@ impl Processes {
             times: Vec::new(),
             takeovers: BTreeMap::new(),
             gone_dirs: Vec::new(),
+            sessions: BTreeSet::new(),
+            open: Arc::default(),
             count: 0,
         }
     }
@@ -176,6 +182,9 @@ impl Processes {
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         // With an address given, the wish stands at once; the place may still be taken by one that is leaving.
         if let std::task::Poll::Ready(Ok(registered)) = registering.as_mut().poll(&mut cx) {
+            // Another registration, which counts anew.
+            let life = self.all[client].life;
+            self.takeovers.remove(&(self.places[place].path.clone(), client, life));
             let held = Held { registered, stood: None, last: None, contested: false, wishes: 0 };
             self.all[client].held.insert(place, held);
         }
@@ -238,7 +247,7 @@ impl Processes {
 
     fn interfere(&mut self, world: &mut World) {
         let at = world.chance.index(self.places.len());
-        let deed = world.chance.below(8);
+        let deed = world.chance.below(16);
         let other = self.instance(99, at, Status::Up);
         let place = &self.places[at];
         world.line(format!("third  deed {deed} at {}", place.path));
@@ -250,21 +259,45 @@ impl Processes {
         let mut foreign = other;
         foreign.id.push_str("-not");
         let foreign = layout.leaf(&foreign).map(|leaf| leaf.data).unwrap_or_default();
+        let open = self.open.clone();
+        open.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(async move {
-            // Whatever becomes of it.
-            let _ = match deed {
-                0 | 1 => client.delete(path).await.map(drop),
-                2 => client.set(path, own).await.map(drop),
-                3 => client.create(path).data(own).parents().await.map(drop),
-                4 => client.create(path).data(foreign).ephemeral().parents().await.map(drop),
-                5 => client.create(format!("{dir}/no-instance")).data(&b"{"[..]).parents().await.map(drop),
-                6 => client.delete(format!("{dir}/no-instance")).await.map(drop),
-                _ => {
-                    fell(&client, &dir).await;
-                    Ok(())
-                }
-            };
+            meddle(&client, deed, path, dir, own, foreign).await;
+            open.fetch_sub(1, Ordering::Relaxed);
         });
+    }
+}
+
+/// Does a deed, whatever becomes of it.
+async fn meddle(client: &Client, deed: u64, path: String, dir: String, own: Bytes, foreign: Bytes) {
+    let _ = match deed {
+        0..=2 => client.delete(path).await.map(drop),
+        3..=5 => client.set(path, own).await.map(drop),
+        6 | 7 => client.create(path).data(own).parents().await.map(drop),
+        8 => client.create(path).data(foreign).ephemeral().parents().await.map(drop),
+        9 | 10 => {
+            let _ = client.delete(path.as_str()).await;
+            client.create(path).data(foreign).ephemeral().parents().await.map(drop)
+        }
+        11 => client.create(format!("{dir}/no-instance")).data(&b"{"[..]).parents().await.map(drop),
+        12 => client.delete(format!("{dir}/no-instance")).await.map(drop),
+        13 => {
+            contest(client, &path, &own).await;
+            Ok(())
+        }
+        _ => {
+            fell(client, &dir).await;
+            Ok(())
+        }
+    };
+}
+
+/// Puts a lasting leaf of the same instance in place of what is there, again and again.
+async fn contest(client: &Client, path: &str, own: &Bytes) {
+    for _ in 0..8 {
+        let _ = client.delete(path).await;
+        let _ = client.create(path).data(own.clone()).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
 

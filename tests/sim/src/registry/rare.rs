@@ -9,8 +9,10 @@ use crate::census::Census;
 /// States that are seldom reached and must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rare {
-    /// A registration found another's leaf in its place.
-    Conflict,
+    /// A registration found another instance's leaf in its place.
+    ForeignConflict,
+    /// A registration found that a living twin has taken its leaf.
+    TwinConflict,
     /// A leaf of another session was taken over in one transaction.
     Takeover,
     /// A registration in conflict came to stand.
@@ -26,8 +28,9 @@ pub enum Rare {
 }
 
 /// All of them.
-pub const RARE: [Rare; 7] = [
-    Rare::Conflict,
+pub const RARE: [Rare; 8] = [
+    Rare::ForeignConflict,
+    Rare::TwinConflict,
     Rare::Takeover,
     Rare::ConflictResolved,
     Rare::BackAfterExpiry,

@@ -5,19 +5,16 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use menagerie::jute::EventType;
+use menagerie::registry::RegistrationState;
 use menagerie::registry::layout::{Found, Layout, LeafStat};
 use menagerie::registry::limits::TAKEOVERS;
-use menagerie::registry::{Instance, RegistrationState};
+use menagerie::registry::reconcile::ConflictKind;
 
-use super::ends::lock;
-use super::processes::{Held, Place, Processes, Stood, Viewing, wished};
+use super::processes::{Held, Place, Processes, Stood, wished};
 use super::rare::{Figures, Rare};
 use crate::agenda::{SECOND, Time};
 use crate::model::State;
 use crate::world::World;
-
-/// A leaf that was there for so long is known to whoever reads: no member, and no answer, is that late.
-const KNOWN: Time = 40 * SECOND;
 
 /// Takeovers are counted as they are done, and may be done late: so much of their window is counted.
 const WINDOW: Time = 30 * SECOND;
@@ -28,6 +25,7 @@ impl Processes {
         for client in 0..self.all.len() {
             let status = self.all[client].client.status();
             world.clients[client].id = status.session_id.unwrap_or(0);
+            self.sessions.insert((client, self.all[client].life, world.clients[client].id));
         }
         if world.model.zxid != self.looked {
             self.times.push((world.now, world.model.zxid));
@@ -75,6 +73,9 @@ impl Processes {
         let Some(client) = (0..self.all.len()).find(|client| world.clients[*client].id == owner) else {
             return;
         };
+        if let Some(what) = self.wrongly_taken(world, client, zxid, path) {
+            world.fail(what);
+        }
         let key = (path.to_owned(), client, self.all[client].life);
         let times = self.takeovers.entry(key).or_default();
         times.push(world.now);
@@ -85,36 +86,22 @@ impl Processes {
         }
     }
 
-    fn observe_views(&mut self, world: &mut World, figures: &mut Figures) {
-        let long_ago = world.now.saturating_sub(KNOWN);
-        let behind = self.times.partition_point(|(time, _)| *time <= long_ago);
-        let since = behind.checked_sub(1).map(|at| self.times[at].1);
-        for (client, process) in self.all.iter_mut().enumerate() {
-            for view in &mut process.views {
-                let Some(services) = lock(&view.services).clone() else { continue };
-                let stale = services.stale_since().is_some();
-                if std::mem::replace(&mut view.stale, stale) && !stale {
-                    figures.reach(Rare::StaleThenFresh);
-                }
-                let set = services.snapshot();
-                let last = view.last.replace(set.clone());
-                let Some(last) = last.filter(|last| !std::sync::Arc::ptr_eq(last, &set)) else { continue };
-                figures.sets += 1;
-                world.mix(&[62, client as u64, set.len() as u64]);
-                let Ok(dir) = self.layouts[view.layout].service_dir(&view.service) else { continue };
-                for entry in last.entries() {
-                    let there = set.entries().iter().any(|kept| kept.leaf == entry.leaf);
-                    let path = format!("{dir}/{}", entry.leaf);
-                    if !there && since.is_some_and(|since| was_there(world, &path, since)) {
-                        world.fail(format!("a view of c{client} drops {path}, which was there all the time"));
-                    }
-                }
-            }
-        }
+    /// What is taken over is the same instance's, or was one's own.
+    fn wrongly_taken(&self, world: &World, client: usize, zxid: i64, path: &str) -> Option<String> {
+        let before = world.model.state_at(path, zxid - 1)?;
+        let place = self.places.iter().find(|place| *place.path == *path)?;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let data = before.data.clone().unwrap_or_default();
+        let same = self.layouts[place.layout].is_same(&place.instance, &found(name, &data, before));
+        let own = self.sessions.contains(&(client, self.all[client].life, before.owner));
+        (!same && !own).then(|| format!("c{client} takes {path} over, which is another's"))
     }
 
     /// What is not as wished, if something is not.
     pub(crate) fn missing(&self, world: &World) -> Option<String> {
+        if self.open.load(Ordering::Relaxed) > 0 {
+            return Some(String::from("somebody still interferes"));
+        }
         for (at, place) in self.places.iter().enumerate() {
             if let Some(what) = self.unfulfilled(world, at, place) {
                 return Some(format!("{}: {what}", place.path));
@@ -187,32 +174,9 @@ impl Processes {
         let foreign = !same && (leaf.owner == 0 || leaf.owner == third);
         (!foreign).then(|| format!("nobody has it, and it is nobody else's: {leaf:?}"))
     }
-
-    fn differs(&self, world: &World, view: &Viewing) -> Option<String> {
-        let Some(services) = lock(&view.services).clone() else { return Some(String::from("not there yet")) };
-        if services.stale_since().is_some() {
-            return Some(String::from("stale"));
-        }
-        let layout = &self.layouts[view.layout];
-        let dir = layout.service_dir(&view.service).ok()?;
-        let zxid = world.model.zxid;
-        let mut expected: Vec<(String, Instance)> = Vec::new();
-        for name in world.model.children_at(&dir, zxid) {
-            let Some(state) = world.model.state_at(&format!("{dir}/{name}"), zxid) else { continue };
-            let data = state.data.clone().unwrap_or_default();
-            if let Ok(instance) = layout.read(&view.service, &found(name, &data, state)) {
-                expected.push((name.to_owned(), instance));
-            }
-        }
-        let set = services.snapshot();
-        let shown: Vec<(String, Instance)> =
-            set.entries().iter().map(|entry| (entry.leaf.to_string(), (*entry.instance).clone())).collect();
-        (shown != expected)
-            .then(|| format!("{} shown, {} in the tree, or they differ", shown.len(), expected.len()))
-    }
 }
 
-fn found<'a>(name: &'a str, data: &'a Bytes, state: &State) -> Found<'a> {
+pub(crate) fn found<'a>(name: &'a str, data: &'a Bytes, state: &State) -> Found<'a> {
     let stat = LeafStat {
         ephemeral_owner: state.owner,
         version: state.version,
@@ -220,16 +184,6 @@ fn found<'a>(name: &'a str, data: &'a Bytes, state: &State) -> Found<'a> {
         num_children: 0,
     };
     Found { name, data, stat }
-}
-
-/// Whether a znode was there at the end of every entry behind `since`.
-fn was_there(world: &World, path: &str, since: i64) -> bool {
-    let now = world.model.zxid;
-    let there = |zxid| world.model.state_at(path, zxid).is_some();
-    let events = world.model.events_between(since, now);
-    there(since)
-        && there(now)
-        && events.iter().filter(|event| &*event.path == path).all(|event| there(event.zxid))
 }
 
 /// Follows one registration; says what is wrong with its last step.
@@ -275,9 +229,12 @@ fn follow(
     if last.is_some_and(|last| last != status) {
         world.mix(&[63, status.writes]);
         world.line(format!("       {} is {:?}", place.path, status.state));
-        if matches!(status.state, RegistrationState::Conflict(_)) {
+        if let RegistrationState::Conflict(conflict) = status.state {
             held.contested = true;
-            figures.reach(Rare::Conflict);
+            figures.reach(match conflict.kind {
+                ConflictKind::Twin => Rare::TwinConflict,
+                _ => Rare::ForeignConflict,
+            });
         }
     }
     None
