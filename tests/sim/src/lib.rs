@@ -9,6 +9,7 @@
 //! - [`ensemble`] is the log and the members; `leading` is the way to the log and back, `roles` who leads and who is gone;
 //! - `wires` is the network, `clients` drive the sessions, `workload` is what they do, `faults` what goes wrong;
 //! - [`model`] is what the log says, [`ledger`] what was asked, `judge` holds one against the other;
+//! - [`registry`] puts whole clients with registrations and views in place of the bare sessions;
 //! - [`census`] counts what occurred, [`trace`] is what a run comes to as one number.
 
 #![expect(

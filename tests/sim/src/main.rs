@@ -90,7 +90,9 @@ fn registry_figures(arguments: &Arguments) -> ExitCode {
     }
     // So many seeds must reach what is rare; a handful need not.
     let missing = if arguments.seeds >= DEMANDING { sums.missing() } else { Vec::new() };
-    missing.iter().for_each(|rare| println!("seed none of enough reaches {rare:?}"));
+    missing
+        .iter()
+        .for_each(|rare| println!("seed {} and all behind it seldom reach {rare:?}", arguments.from));
     println!("{sums}, violations {violations};");
     if violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -17,10 +17,15 @@ use crate::world::World;
 const KNOWN: Time = 40 * SECOND;
 
 impl Processes {
-    pub(crate) fn observe_views(&mut self, world: &mut World, figures: &mut Figures) {
-        let long_ago = world.now.saturating_sub(KNOWN);
+    /// The last entry of so long ago.
+    pub(crate) fn long_ago(&self, now: Time, ago: Time) -> Option<i64> {
+        let long_ago = now.saturating_sub(ago);
         let behind = self.times.partition_point(|(time, _)| *time <= long_ago);
-        let since = behind.checked_sub(1).map(|at| self.times[at].1);
+        behind.checked_sub(1).map(|at| self.times[at].1)
+    }
+
+    pub(crate) fn observe_views(&mut self, world: &mut World, figures: &mut Figures) {
+        let since = self.long_ago(world.now, KNOWN);
         for (client, process) in self.all.iter_mut().enumerate() {
             for view in &mut process.views {
                 let Some(services) = lock(&view.services).clone() else { continue };

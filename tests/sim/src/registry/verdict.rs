@@ -16,6 +16,9 @@ use crate::agenda::{SECOND, Time};
 use crate::model::State;
 use crate::world::World;
 
+/// A takeover is under way for so long at most, from the read that it rests on.
+const UNDER_WAY: Time = 10 * SECOND;
+
 /// Takeovers are counted as they are done, and may be done late: so much of their window is counted.
 const WINDOW: Time = 30 * SECOND;
 
@@ -86,15 +89,23 @@ impl Processes {
         }
     }
 
-    /// What is taken over is the same instance's, or was one's own.
+    /// What is taken over is the same instance's, or was one's own, or it was so a while ago: the transaction names a version, and
+    /// all leaves begin with the same one.
     fn wrongly_taken(&self, world: &World, client: usize, zxid: i64, path: &str) -> Option<String> {
         let before = world.model.state_at(path, zxid - 1)?;
         let place = self.places.iter().find(|place| *place.path == *path)?;
         let name = path.rsplit('/').next().unwrap_or_default();
-        let data = before.data.clone().unwrap_or_default();
-        let same = self.layouts[place.layout].is_same(&place.instance, &found(name, &data, before));
-        let own = self.sessions.contains(&(client, self.all[client].life, before.owner));
-        (!same && !own).then(|| format!("c{client} takes {path} over, which is another's"))
+        let may_be_taken = |state: &State| {
+            let data = state.data.clone().unwrap_or_default();
+            state.version == before.version
+                && (self.sessions.contains(&(client, self.all[client].life, state.owner))
+                    || self.layouts[place.layout].is_same(&place.instance, &found(name, &data, state)))
+        };
+        let long_ago = self.long_ago(world.now, UNDER_WAY)?;
+        let events = world.model.events_between(long_ago, zxid - 1).iter();
+        let mut zxids = events.filter(|event| *event.path == *path).map(|event| event.zxid).chain([long_ago]);
+        let lawful = zxids.any(|zxid| world.model.state_at(path, zxid).is_some_and(may_be_taken));
+        (!lawful).then(|| format!("c{client} takes {path} over, which is another's"))
     }
 
     /// What is not as wished, if something is not.
@@ -171,7 +182,8 @@ impl Processes {
         let data = leaf.data.clone().unwrap_or_default();
         let name = place.path.rsplit('/').next().unwrap_or_default();
         let same = self.layouts[place.layout].is_same(&place.instance, &found(name, &data, leaf));
-        let foreign = !same && (leaf.owner == 0 || leaf.owner == third);
+        // One who put its own in place of ours is a twin, or a stranger; what lasts is a stranger's.
+        let foreign = leaf.owner == third || (!same && leaf.owner == 0);
         (!foreign).then(|| format!("nobody has it, and it is nobody else's: {leaf:?}"))
     }
 }
