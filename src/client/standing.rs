@@ -101,7 +101,8 @@ mod tests {
             assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         }
         standing.send_modify(|status| status.epoch = 2);
-        assert_eq!(*woken.lock().unwrap(), (0..20).collect::<Vec<_>>());
+        let order = woken.lock().unwrap().clone();
+        assert_eq!(order, (0..20).collect::<Vec<_>>());
         for wait in &mut waits {
             assert!(wait.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
         }
