@@ -12,6 +12,7 @@ mod chance;
 mod faults;
 mod herd;
 mod mixed;
+mod parted;
 mod record;
 mod recorded;
 mod requests;
