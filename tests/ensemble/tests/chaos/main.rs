@@ -11,11 +11,14 @@
 mod chance;
 mod faults;
 mod herd;
+mod lines;
 mod mixed;
 mod parted;
+mod process;
 mod record;
 mod recorded;
 mod requests;
+mod rolling;
 mod wiped;
 mod worker;
 
