@@ -5,6 +5,7 @@ use crate::{
     four_letter::Role,
     install,
     node::{Plan, Ports},
+    slow_disk,
     wait::eventually,
 };
 use std::{
@@ -37,6 +38,7 @@ pub struct Builder {
     heap_mib: usize,
     within: Duration,
     networked: bool,
+    slow_disk: bool,
 }
 
 impl Builder {
@@ -74,6 +76,7 @@ impl Builder {
             heap_mib: 256,
             within: Duration::from_secs(60),
             networked: false,
+            slow_disk: false,
         }
     }
 
@@ -126,6 +129,13 @@ impl Builder {
         self
     }
 
+    /// Has every server wait for its disk, which [`Node::slow_down_disk`] then makes slow. It needs `cc`.
+    #[must_use]
+    pub fn slow_disk(mut self) -> Self {
+        self.slow_disk = true;
+        self.config("forceSync", "yes")
+    }
+
     /// How long [`start`](Self::start) waits for a working ensemble; a minute unless set.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
@@ -156,6 +166,7 @@ impl Builder {
     pub fn prepare(&self) -> Result<Ensemble> {
         let directory = Directory::create()?;
         let ports = (0..self.nodes).map(|_| Ports::claim()).collect::<Result<Vec<_>>>()?;
+        let slow_disk = if self.slow_disk { Some(slow_disk::build(&directory.path)?) } else { None };
         let network = if self.networked { Some(Network::lay(self.nodes)?) } else { None };
         let address = |id| network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.address(id));
         let peers = self.peers(&ports, address);
@@ -167,8 +178,14 @@ impl Builder {
             config.extend(own.map(|(_, key, value)| (key.clone(), value.clone())));
             let home = directory.path.join(format!("node-{id}"));
             let namespace = network.as_ref().map(|network| network.namespace(id));
-            let plan =
-                Plan { version: self.version, config, jvm: jvm.clone(), address: address(id), namespace };
+            let plan = Plan {
+                version: self.version,
+                config,
+                jvm: jvm.clone(),
+                address: address(id),
+                namespace,
+                slow_disk: slow_disk.clone(),
+            };
             Node::new(id, home, ports, peers.clone(), plan)
         });
         Ok(Ensemble { nodes: nodes.collect::<Result<_>>()?, directory, network })

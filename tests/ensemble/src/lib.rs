@@ -33,6 +33,7 @@ mod node;
 mod ports;
 mod process;
 pub mod proxy;
+mod slow_disk;
 mod wait;
 
 pub use ensemble::{Builder, Ensemble};

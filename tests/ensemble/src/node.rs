@@ -51,6 +51,8 @@ pub(crate) struct Plan {
     pub(crate) address: Ipv4Addr,
     /// The network namespace that it runs in, unless it is the host's.
     pub(crate) namespace: Option<String>,
+    /// The library that makes its disk slow.
+    pub(crate) slow_disk: Option<PathBuf>,
 }
 
 /// One ZooKeeper server. All methods take `&self`: a test may break a node from another thread.
@@ -61,6 +63,7 @@ pub struct Node {
     directory: PathBuf,
     address: Ipv4Addr,
     namespace: Option<String>,
+    slow_disk: Option<PathBuf>,
     ports: Ports,
     /// The `server.N` lines; empty for a standalone server.
     peers: Vec<String>,
@@ -86,12 +89,22 @@ impl Node {
         peers: Vec<String>,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { version, config, jvm, address, namespace } = plan;
+        let Plan { version, config, jvm, address, namespace, slow_disk } = plan;
         let data = directory.join("data");
         fs::create_dir_all(&data)
             .map_err(|cause| Error::io(format!("creating {}", data.display()), cause))?;
         let state = State { config, jvm, unwritten: true, frozen: false, process: None };
-        Ok(Node { id, version, directory, address, namespace, ports, peers, state: Mutex::new(state) })
+        Ok(Node {
+            id,
+            version,
+            directory,
+            address,
+            namespace,
+            slow_disk,
+            ports,
+            peers,
+            state: Mutex::new(state),
+        })
     }
 
     /// The number in `server.N` and `myid`, from 1.
@@ -153,8 +166,13 @@ impl Node {
             None => (java, arguments),
             Some(namespace) => (install::program("ip")?, within(namespace, java, arguments)),
         };
+        let preloaded = self.slow_disk.iter();
+        let variables: Vec<_> = preloaded
+            .flat_map(|library| [("LD_PRELOAD", library.clone()), ("SLOW_DISK", self.disk_path())])
+            .collect();
         state.frozen = false;
-        state.process = Some(Process::spawn(program, arguments, &self.directory, &self.log_path())?);
+        state.process =
+            Some(Process::spawn(program, arguments, &self.directory, &self.log_path(), &variables)?);
         Ok(())
     }
 
@@ -238,6 +256,15 @@ impl Node {
         self.stop()?;
         self.start()?;
         self.wait_serving(within)
+    }
+
+    /// Makes every word to its disk take so long, from now on, if the ensemble was begun with
+    /// [`slow_disk`](crate::Builder::slow_disk).
+    ///
+    /// # Errors
+    /// When its directory cannot be written to.
+    pub fn slow_down_disk(&self, delay: Duration) -> Result<()> {
+        write(&self.disk_path(), &delay.as_millis().to_string())
     }
 
     /// Removes its data, snapshots and logs of transactions, but not its configuration.
@@ -378,6 +405,10 @@ impl Node {
 
     fn config_path(&self) -> PathBuf {
         self.directory.join("zoo.cfg")
+    }
+
+    fn disk_path(&self) -> PathBuf {
+        self.directory.join("disk-delay")
     }
 
     fn log_path(&self) -> PathBuf {

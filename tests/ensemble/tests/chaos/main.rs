@@ -9,6 +9,7 @@
 )]
 
 mod chance;
+mod disk;
 mod faults;
 mod herd;
 mod lines;
