@@ -17,6 +17,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! By default all members are on loopback. [`Builder::networked`] gives each a network namespace, so that they can be cut off
+//! from one another ([`Network`]).
+//!
 //! Processes end when their handle is dropped, also in a panic, and when the test process itself is killed. They
 //! are addressed by process id, never by name. Files are below the workspace's `target/ensemble`; they are removed
 //! with the handle, unless a test is panicking: then the logs are printed and the directory stays.

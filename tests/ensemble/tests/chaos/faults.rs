@@ -79,7 +79,6 @@ impl Faults<'_> {
     /// One fault, from its beginning to its end.
     fn inflict(&mut self, kind: u64) -> &'static str {
         let direction = *DIRECTIONS.get(usize::from(self.chance.one_in(2))).unwrap();
-        let ensemble = self.ensemble;
         let place = self.proxy();
         let proxy = self.proxies.get(place).unwrap();
         match kind {
@@ -130,22 +129,8 @@ impl Faults<'_> {
             }
             8 => self.kill(),
             9 => self.freeze(),
-            10 => {
-                let leader = ensemble.leader(BUDGET).unwrap();
-                let others = ensemble.nodes().iter().filter(|node| node.id() != leader.id());
-                others.for_each(|node| node.kill().unwrap());
-                self.sleep(300, 1500);
-                ensemble.heal(BUDGET).unwrap();
-                "quorum_loss"
-            }
-            11 => {
-                // The others have everything that was done, and stay.
-                let follower = *ensemble.followers(BUDGET).unwrap().first().unwrap();
-                follower.kill().unwrap();
-                follower.wipe().unwrap();
-                ensemble.heal(BUDGET).unwrap();
-                "wipe"
-            }
+            10 => self.lose_quorum(),
+            11 => self.wipe(),
             12 => self.expire(),
             13 => self.part("leader_parted", |network, leader, _| network.isolate(leader)),
             14 => self.part("leader_unheard", |network, leader, follower| network.block(leader, follower)),
@@ -168,6 +153,25 @@ impl Faults<'_> {
         ensemble.heal(BUDGET).unwrap();
         shared.recorder.leader_in_doubt(false);
         name
+    }
+
+    fn lose_quorum(&mut self) -> &'static str {
+        let ensemble = self.ensemble;
+        let leader = ensemble.leader(BUDGET).unwrap();
+        let others = ensemble.nodes().iter().filter(|node| node.id() != leader.id());
+        others.for_each(|node| node.kill().unwrap());
+        self.sleep(300, 1500);
+        ensemble.heal(BUDGET).unwrap();
+        "quorum_loss"
+    }
+
+    /// The others have everything that was done, and stay.
+    fn wipe(&mut self) -> &'static str {
+        let follower = *self.ensemble.followers(BUDGET).unwrap().first().unwrap();
+        follower.kill().unwrap();
+        follower.wipe().unwrap();
+        self.ensemble.heal(BUDGET).unwrap();
+        "wipe"
     }
 
     fn kill(&mut self) -> &'static str {
