@@ -68,3 +68,35 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause of a view between reads that are refused.
 pub const RETRY_MOST: Duration = Duration::from_secs(10);
+
+/// Views of fewer instances than this read at once after an event: even a thousand of them ask a server for less than it
+/// answers in a tenth of a second.
+pub const SPREAD_FROM: usize = 32;
+
+/// A view of `n` instances reads at a moment drawn from a window of `n` times this. It is the time in which a
+/// server sends one instance, about 300 bytes, to a thousand views at 150 MB/s: so they can all be served within the window.
+pub const SPREAD_EACH: Duration = Duration::from_millis(2);
+
+/// The longest window after a change: so much later, at most, a removal shows because of it.
+pub const CHANGE_SPREAD_MOST: Duration = Duration::from_secs(1);
+
+/// The longest window before everything is read again, after a reconnect or a gap.
+pub const RESYNC_SPREAD_MOST: Duration = Duration::from_secs(10);
+
+/// Events in a row, each within [`FLAP_QUIET`] of the one before, for which an instance is read at once: a restart makes
+/// two or three, a takeover two.
+pub const FLAP_TURNS: u32 = 5;
+
+/// An instance without an event for so long comes and goes no more.
+pub const FLAP_QUIET: Duration = Duration::from_secs(10);
+
+/// The least time between two reads of an instance that comes and goes: long against a health check's period, short
+/// against any failover, for by so much the end of one that is dead may show later.
+pub const HOLD_DOWN: Duration = Duration::from_secs(1);
+
+/// Names whose events are counted at once, for [`HOLD_DOWN`]; beyond it all counts begin anew.
+pub const FLAPS_WATCHED: usize = 4096;
+
+/// If more than this share of a set, in percent, is gone after a gap, the loss is held back for one session timeout:
+/// failures of single hosts stay below it, and an ensemble that came back before its clients exceeds it.
+pub const HOLD_BACK_PERCENT: u32 = 50;

@@ -18,7 +18,7 @@ use crate::registry::ReadFailure;
 use crate::registry::layout::{Layout, LayoutError};
 use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
 use crate::registry::services::Seen;
-use crate::registry::view::{Item, Read, ReadId, View};
+use crate::registry::view::{Item, Pace, Read, ReadId, View};
 
 /// Keeps one view until the client ends, or it is aborted because nobody has a handle on the view any more.
 pub(super) struct Follower {
@@ -30,6 +30,10 @@ pub(super) struct Follower {
     one_shot: bool,
     reads: Vec<Pending<Answer>>,
     retry: Option<Pin<Box<Sleep>>>,
+    /// When the view is to be asked again, and that.
+    timer: Option<(tokio::time::Instant, Pin<Box<Sleep>>)>,
+    /// The list of what is no instance that was published last.
+    invalid_version: u64,
     /// Why the watch could not be set, until it is.
     not_watched: Option<ReadFailure>,
     /// Failed reads in a row.
@@ -54,6 +58,8 @@ enum Woken {
     Heard(Heard),
     Read(Answer),
     Retry,
+    /// Something has waited long enough.
+    Due,
 }
 
 impl Follower {
@@ -62,16 +68,19 @@ impl Follower {
         layout: &Arc<dyn Layout>,
         service: &str,
         one_shot: bool,
+        pace: Pace,
         seen: watch::Sender<Seen>,
     ) -> Result<Self, LayoutError> {
         Ok(Self {
-            view: View::new(Arc::clone(layout), service)?,
+            view: View::new(Arc::clone(layout), service, pace, crate::client::seed())?,
             sessions: Sessions::of(client),
             session: None,
             watches: None,
             one_shot,
             reads: Vec::new(),
             retry: None,
+            timer: None,
+            invalid_version: 0,
             not_watched: None,
             failures: 0,
             seen,
@@ -93,8 +102,10 @@ impl Follower {
                 Woken::Heard(heard) => self.heard(heard),
                 Woken::Read(answer) => self.answered(answer),
                 Woken::Retry => self.again(),
+                Woken::Due => self.timer = None,
             }
             self.act();
+            self.arm();
             self.publish();
         }
     }
@@ -117,9 +128,22 @@ impl Follower {
                 return Poll::Ready(Woken::Read(answer));
             }
         }
-        match &mut self.retry {
-            Some(retry) => retry.as_mut().poll(cx).map(|()| Woken::Retry),
+        if self.retry.as_mut().is_some_and(|retry| retry.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Woken::Retry);
+        }
+        match &mut self.timer {
+            Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| Woken::Due),
             None => Poll::Pending,
+        }
+    }
+
+    /// Sets the timer to when the view wants it.
+    fn arm(&mut self) {
+        let due = self.view.poll_timeout().map(tokio::time::Instant::from_std);
+        match (&mut self.timer, due) {
+            (Some((at, _)), Some(due)) if *at == due => {}
+            (_, None) => self.timer = None,
+            (timer, Some(due)) => *timer = Some((due, Box::pin(tokio::time::sleep_until(due)))),
         }
     }
 
@@ -138,6 +162,7 @@ impl Follower {
         self.disconnected();
         self.failures = 0;
         let client = connected.client;
+        self.view.set_session_timeout(client.status().timeout);
         if connected.is_new || self.watches.is_none() {
             let dir = self.view.dir().to_owned();
             self.watches = Some(Watches::set(client.clone(), dir, self.one_shot));
@@ -208,7 +233,7 @@ impl Follower {
     fn act(&mut self) {
         let Some(client) = &self.session else { return };
         let watching = self.watches.as_mut().and_then(Watches::one_shots).is_some();
-        while let Some(read) = self.view.next_read() {
+        while let Some(read) = self.view.next_read(now()) {
             let client = client.clone();
             self.reads.push(match (read, watching) {
                 (Read::Children { id, path }, false) => Box::pin(list(client, id, path)),
@@ -222,16 +247,17 @@ impl Follower {
     fn publish(&mut self) {
         let changed = self.view.poll_change().is_some();
         let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
-        let invalid: Vec<_> = self.view.invalid().collect();
+        let version = self.view.invalid_version();
+        let invalid = (std::mem::replace(&mut self.invalid_version, version) != version)
+            .then(|| self.view.invalid().collect::<Vec<_>>());
         let view = &self.view;
         self.seen.send_if_modified(|seen| {
-            let same =
-                seen.stale_since == stale_since && seen.failure == failure && seen.invalid[..] == invalid;
+            let same = seen.stale_since == stale_since && seen.failure == failure && invalid.is_none();
             if changed {
                 seen.set = view.set().cloned();
             }
             (seen.stale_since, seen.failure) = (stale_since, failure);
-            if !same {
+            if let Some(invalid) = invalid {
                 seen.invalid = invalid.into();
             }
             changed || !same

@@ -24,6 +24,7 @@ use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
+use super::view::Pace;
 use super::{Error, InstanceBuilder};
 use crate::Client;
 use crate::session::State;
@@ -38,6 +39,7 @@ pub struct ZooKeeper {
     layout: Arc<dyn Layout>,
     keep_persistent: bool,
     one_shot: bool,
+    pace: Pace,
     names: Names,
 }
 
@@ -55,7 +57,7 @@ impl ZooKeeper {
         keep_persistent: bool,
         one_shot: bool,
     ) -> Self {
-        Self { client, layout, keep_persistent, one_shot, names: Names::default() }
+        Self { client, layout, keep_persistent, one_shot, pace: Pace::default(), names: Names::default() }
     }
 
     /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
@@ -71,6 +73,13 @@ impl ZooKeeper {
     #[must_use]
     pub fn one_shot_watches(mut self) -> Self {
         self.one_shot = true;
+        self
+    }
+
+    /// Reads at another pace, and holds back other losses, in every view from here on.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = pace;
         self
     }
 
@@ -112,7 +121,9 @@ impl ZooKeeper {
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let (sender, seen) = watch::channel(Seen::default());
-        let follower = discover::Follower::new(&self.client, &self.layout, service, self.one_shot, sender);
+        let pace = self.pace.clone();
+        let follower =
+            discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender);
         let task = runtime.spawn(follower.map_err(Error::from)?.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
         services.first(DISCOVER_TIMEOUT).await?;
