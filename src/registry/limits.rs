@@ -164,3 +164,10 @@ pub const BOUND_PERCENT: u32 = 125;
 
 /// Keys that a sticky view remembers; beyond it the one that came first is forgotten.
 pub const STICKY_KEYS: usize = 65_536;
+
+/// The least time between two warnings of one view about children that stand for no instance.
+pub const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Fewer instances than this that go one by one, after everything was read again, are no sudden loss: the last of a small
+/// service may leave.
+pub const HOLD_BACK_FROM: usize = 3;

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::balance::{Balancing, PassedOver};
+use super::events::SourceState;
 use super::follow::Follow;
 use super::picker::{Attempt, Picker, Shared};
-use super::view::{Change, Invalid, Set};
+use super::view::{Change, Invalid, Set, ViewStats};
 use super::{Error, Instance, ReadFailure};
 use crate::session::End;
 
@@ -40,6 +41,9 @@ pub(super) struct Seen {
     pub(super) stale_since: Option<Instant>,
     pub(super) invalid: Arc<[Invalid]>,
     pub(super) failure: Option<ReadFailure>,
+    pub(super) stats: ViewStats,
+    /// How each source fares, if there are several.
+    pub(super) sources: Arc<[SourceState]>,
     /// How the registry's client ended, behind which nothing comes.
     pub(super) ended: Option<End>,
 }
@@ -106,6 +110,11 @@ impl Services {
     #[must_use]
     pub fn picker(&self) -> Picker {
         Picker::new(self.seen.clone(), Arc::clone(&self.shared), Arc::clone(&self.source))
+    }
+
+    /// What the view publishes, and what keeps it going.
+    pub(super) fn parts(&self) -> (watch::Receiver<Seen>, Arc<Source>) {
+        (self.seen.clone(), Arc::clone(&self.source))
     }
 
     /// The service's name.
@@ -252,6 +261,11 @@ impl Stream for ServiceChanges {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
         self.get_mut().poll_change(cx)
     }
+}
+
+/// The clock of the runtime, so that a paused one pauses what is said of ages too.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl fmt::Debug for Services {

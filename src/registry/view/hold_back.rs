@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::set::{Entry, Set};
 use crate::limits::SESSION_TIMEOUT;
+use crate::registry::limits::HOLD_BACK_FROM;
 
 /// What was known before a gap, and what of it is kept although it is not registered now.
 #[derive(Debug)]
@@ -46,14 +47,17 @@ impl HoldBack {
         }
     }
 
-    /// The entries of `current` that are kept although they are not registered.
+    /// The entries of `current` that are kept although they are not registered. What a reading of everything finds missing is
+    /// kept however few they are; of what goes later one by one, a few are believed.
     pub(super) fn keep(&mut self, current: &Set, is_registered: impl Fn(&str) -> bool) -> Vec<Entry> {
         let Some(guard) = &mut self.guard else { return Vec::new() };
         let missing = |entry: &&Entry| !is_registered(&entry.leaf);
         let lost = guard.before.entries().iter().filter(missing).count();
         let share = guard.before.len().saturating_mul(usize::try_from(self.percent).unwrap_or(usize::MAX));
         // What is kept is kept to the end, or those who come back would drive out those who are about to.
-        let much = guard.kept > 0 || lost.saturating_mul(100) > share;
+        let is_first = guard.until.is_none();
+        let many = is_first || lost >= HOLD_BACK_FROM;
+        let much = guard.kept > 0 || many && lost.saturating_mul(100) > share;
         let much = much && !planted!("registry_no_hold_back");
         let kept: Vec<Entry> =
             if much { current.entries().iter().filter(missing).cloned().collect() } else { Vec::new() };

@@ -253,3 +253,20 @@ fn a_loss_that_comes_bit_by_bit_after_a_gap_is_held_back_from_the_share_on() {
     serve(&mut view, zero() + TIMEOUT, &[]);
     assert_eq!(view.set().unwrap().len(), 0);
 }
+
+#[test]
+fn the_last_of_a_small_service_may_leave_soon_after_a_gap() {
+    let mut view = complete(1, Pace::default(), 1);
+    view.on_disconnected(zero());
+    view.on_connected();
+    serve(&mut view, zero(), &[0]);
+    assert_eq!(view.stale_since(), None);
+    view.on_event(&path(0), EventType::NODE_DELETED);
+    serve(&mut view, zero(), &[]);
+    assert_eq!(view.set().unwrap().len(), 0);
+    // Found missing by the reading itself it is doubted.
+    let mut view = complete(1, Pace::default(), 1);
+    view.on_gap();
+    serve(&mut view, zero(), &[]);
+    assert_eq!((view.set().unwrap().len(), view.stale_since()), (1, Some(zero())));
+}

@@ -1,5 +1,6 @@
 //! The task that keeps one view: it hands facts to [`View`] and does the reads it asks for.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,9 +17,12 @@ use crate::client::{Changed, Children, Error, ReadResult};
 use crate::jute::ErrorCode;
 use crate::registry::ReadFailure;
 use crate::registry::layout::{Layout, LayoutError};
-use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
+use crate::registry::limits::{RETRY_FIRST, RETRY_MOST, WARN_EVERY};
 use crate::registry::services::Seen;
-use crate::registry::view::{Item, Pace, Read, ReadId, View};
+use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View};
+
+/// Facts that are taken in before the view acts on them.
+const FACTS_AT_ONCE: usize = 256;
 
 /// Keeps one view until the client ends, or it is aborted because nobody has a handle on the view any more.
 pub(super) struct Follower {
@@ -34,6 +38,8 @@ pub(super) struct Follower {
     timer: Option<(tokio::time::Instant, Pin<Box<Sleep>>)>,
     /// The list of what is no instance that was published last.
     invalid_version: u64,
+    /// When it was last told of in the log.
+    warned: Option<tokio::time::Instant>,
     /// Why the watch could not be set, until it is.
     not_watched: Option<ReadFailure>,
     /// Failed reads in a row.
@@ -81,6 +87,7 @@ impl Follower {
             retry: None,
             timer: None,
             invalid_version: 0,
+            warned: None,
             not_watched: None,
             failures: 0,
             seen,
@@ -89,25 +96,45 @@ impl Follower {
 
     pub(super) async fn run(mut self) {
         loop {
-            match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
-                Woken::Session(Fact::Ended(end)) => {
-                    debug!(%end, dir = self.view.dir(), "the view ends with its client");
-                    self.view.on_disconnected(now());
-                    self.publish();
-                    self.seen.send_modify(|seen| seen.ended = Some(end));
+            let woken = std::future::poll_fn(|cx| self.poll_woken(cx)).await;
+            if self.woken(woken).is_break() {
+                return;
+            }
+            // All that is known already, before anything is read because of a part of it: a reconnect and the gap that
+            // it makes are one reason to read.
+            for _ in 0..FACTS_AT_ONCE {
+                let more = std::future::poll_fn(|cx| match self.poll_woken(cx) {
+                    Poll::Ready(woken) => Poll::Ready(Some(woken)),
+                    Poll::Pending => Poll::Ready(None),
+                });
+                let Some(woken) = more.await else { break };
+                if self.woken(woken).is_break() {
                     return;
                 }
-                Woken::Session(Fact::Connected(connected)) => self.connected(connected),
-                Woken::Session(Fact::Disconnected) => self.disconnected(),
-                Woken::Heard(heard) => self.heard(heard),
-                Woken::Read(answer) => self.answered(answer),
-                Woken::Retry => self.again(),
-                Woken::Due => self.timer = None,
             }
             self.act();
             self.arm();
             self.publish();
         }
+    }
+
+    fn woken(&mut self, woken: Woken) -> ControlFlow<()> {
+        match woken {
+            Woken::Session(Fact::Ended(end)) => {
+                debug!(%end, dir = self.view.dir(), "the view ends with its client");
+                self.view.on_disconnected(now());
+                self.publish();
+                self.seen.send_modify(|seen| seen.ended = Some(end));
+                return ControlFlow::Break(());
+            }
+            Woken::Session(Fact::Connected(connected)) => self.connected(connected),
+            Woken::Session(Fact::Disconnected) => self.disconnected(),
+            Woken::Heard(heard) => self.heard(heard),
+            Woken::Read(answer) => self.answered(answer),
+            Woken::Retry => self.again(),
+            Woken::Due => self.timer = None,
+        }
+        ControlFlow::Continue(())
     }
 
     /// What the session is comes first, then events, then answers: an event is known before the answer to any read that
@@ -247,21 +274,43 @@ impl Follower {
     fn publish(&mut self) {
         let changed = self.view.poll_change().is_some();
         let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
+        let stats = self.view.stats();
         let version = self.view.invalid_version();
         let invalid = (std::mem::replace(&mut self.invalid_version, version) != version)
             .then(|| self.view.invalid().collect::<Vec<_>>());
+        if let Some(invalid) = &invalid {
+            self.warn_of(invalid);
+        }
         let view = &self.view;
         self.seen.send_if_modified(|seen| {
             let same = seen.stale_since == stale_since && seen.failure == failure && invalid.is_none();
             if changed {
                 seen.set = view.set().cloned();
             }
-            (seen.stale_since, seen.failure) = (stale_since, failure);
+            (seen.stale_since, seen.failure, seen.stats) = (stale_since, failure, stats);
             if let Some(invalid) = invalid {
                 seen.invalid = invalid.into();
             }
             changed || !same
         });
+    }
+}
+
+impl Follower {
+    /// Says which children stand for no instance, as often as is of use.
+    fn warn_of(&mut self, invalid: &[Invalid]) {
+        let at = tokio::time::Instant::now();
+        let is_early = self.warned.is_some_and(|warned| at < warned + WARN_EVERY);
+        let Some(first) = invalid.first().filter(|_| !is_early) else { return };
+        self.warned = Some(at);
+        warn!(
+            dir = self.view.dir(),
+            count = invalid.len(),
+            seen = self.view.invalid_seen(),
+            leaf = %first.leaf.escape_debug(),
+            reason = %first.reason,
+            "children that stand for no instance are skipped"
+        );
     }
 }
 

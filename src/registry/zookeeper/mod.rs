@@ -4,7 +4,8 @@
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
 
 mod discover;
-mod names;
+mod listing;
+mod places;
 mod register;
 mod requests;
 mod session;
@@ -15,11 +16,13 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::names::Names;
+use self::listing::Lister;
+use self::places::Places;
 use self::register::{Keeper, Wish};
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
 use super::layout::Layout;
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
+use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
@@ -40,7 +43,7 @@ pub struct ZooKeeper {
     keep_persistent: bool,
     one_shot: bool,
     pace: Pace,
-    names: Names,
+    places: Places,
 }
 
 impl ZooKeeper {
@@ -57,7 +60,7 @@ impl ZooKeeper {
         keep_persistent: bool,
         one_shot: bool,
     ) -> Self {
-        Self { client, layout, keep_persistent, one_shot, pace: Pace::default(), names: Names::default() }
+        Self { client, layout, keep_persistent, one_shot, pace: Pace::default(), places: Places::default() }
     }
 
     /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
@@ -105,7 +108,7 @@ impl ZooKeeper {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let instance = Arc::new(self.settled(builder).await?);
         let leaf = self.layout.leaf(&instance)?;
-        let place = self.names.claim(&leaf, &instance.service)?;
+        let place = self.places.claim(&leaf, &instance.service)?;
         let keeps = self.layout.keeps_leaf(&instance);
         let wish =
             Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
@@ -154,6 +157,18 @@ impl Discovery for ZooKeeper {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
         let service = service.to_owned();
         Box::pin(async move { self.discovered(&service).await })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
+        Box::pin(async move {
+            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+            let (sender, seen) = watch::channel(SeenNames::default());
+            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+            let task = runtime.spawn(lister.run());
+            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            names.first(DISCOVER_TIMEOUT).await?;
+            Ok(names)
+        })
     }
 }
 
