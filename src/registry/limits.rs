@@ -171,3 +171,13 @@ pub const WARN_EVERY: Duration = Duration::from_secs(60);
 /// Fewer instances than this that go one by one, after everything was read again, are no sudden loss: the last of a small
 /// service may leave.
 pub const HOLD_BACK_FROM: usize = 3;
+
+/// How often new suspects are looked for while there are any.
+pub const PROBE_TICK: Duration = Duration::from_millis(100);
+
+/// The least time that a suspect has to take a connection: many times a round trip within a data centre. It grows to four
+/// times as much with the pauses.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(120);
+
+/// Suspects of one view that are probed at the same time.
+pub const PROBES_AT_ONCE: usize = 64;

@@ -22,6 +22,7 @@ mod memory;
 mod model;
 mod names;
 mod picker;
+mod prober;
 mod read_failure;
 pub mod reconcile;
 mod registered;

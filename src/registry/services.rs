@@ -7,6 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
@@ -31,6 +32,8 @@ pub struct Services {
     /// Who picks for those that have no picker of their own.
     picker: Arc<Mutex<Picker>>,
     source: Arc<Source>,
+    /// Where suspects are probed, if they are.
+    prober: Option<Handle>,
 }
 
 /// What a view publishes.
@@ -69,7 +72,7 @@ impl Drop for Source {
 
 impl Services {
     pub(super) fn new(service: &str, seen: watch::Receiver<Seen>, source: Source) -> Self {
-        Self::with(service.into(), seen, Balancing::default(), Arc::new(source))
+        Self::with(service.into(), seen, Balancing::default(), Arc::new(source), None)
     }
 
     fn with(
@@ -77,10 +80,15 @@ impl Services {
         seen: watch::Receiver<Seen>,
         balancing: Balancing,
         source: Arc<Source>,
+        prober: Option<Handle>,
     ) -> Self {
-        let shared = Arc::new(Shared::new(balancing));
+        let shared = Shared::new(balancing);
+        let shared = Arc::new(match &prober {
+            Some(runtime) => shared.probed_on(runtime.clone(), seen.clone()),
+            None => shared,
+        });
         let picker = Picker::new(seen.clone(), Arc::clone(&shared), Arc::clone(&source));
-        Self { service, seen, shared, picker: Arc::new(Mutex::new(picker)), source }
+        Self { service, seen, shared, picker: Arc::new(Mutex::new(picker)), source, prober }
     }
 
     /// The same view, picked from in another way, and with a fresh mind about failures and load. A
@@ -102,7 +110,12 @@ impl Services {
     #[must_use]
     pub fn balanced(&self, balancing: impl Into<Balancing>) -> Self {
         let (service, seen, source) = (self.service.clone(), self.seen.clone(), self.source.clone());
-        Self::with(service, seen, balancing.into(), source)
+        Self::with(service, seen, balancing.into(), source, self.prober.clone())
+    }
+
+    /// The same view, whose suspects are probed by a task on `runtime`, with a fresh mind.
+    pub(super) fn probed_on(self, runtime: Handle) -> Self {
+        Self::with(self.service, self.seen, Balancing::default(), self.source, Some(runtime))
     }
 
     /// A handle to pick with on one thread, without a lock and without counting references: for callers to whom

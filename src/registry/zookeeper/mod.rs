@@ -43,6 +43,7 @@ pub struct ZooKeeper {
     keep_persistent: bool,
     one_shot: bool,
     pace: Pace,
+    probes: bool,
     places: Places,
 }
 
@@ -60,7 +61,15 @@ impl ZooKeeper {
         keep_persistent: bool,
         one_shot: bool,
     ) -> Self {
-        Self { client, layout, keep_persistent, one_shot, pace: Pace::default(), places: Places::default() }
+        Self {
+            client,
+            layout,
+            keep_persistent,
+            one_shot,
+            pace: Pace::default(),
+            probes: true,
+            places: Places::default(),
+        }
     }
 
     /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
@@ -83,6 +92,14 @@ impl ZooKeeper {
     #[must_use]
     pub fn paced(mut self, pace: Pace) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// Opens no connections to suspects: persistent instances to which calls failed. By default each is probed by a TCP
+    /// connect, with growing pauses, so that no call has to find out whether it is back.
+    #[must_use]
+    pub fn without_probes(mut self) -> Self {
+        self.probes = false;
         self
     }
 
@@ -129,6 +146,7 @@ impl ZooKeeper {
             discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender);
         let task = runtime.spawn(follower.map_err(Error::from)?.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        let services = if self.probes { services.probed_on(runtime) } else { services };
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
     }
