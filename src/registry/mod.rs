@@ -29,6 +29,7 @@ mod registered;
 mod rng;
 mod services;
 mod traits;
+mod union;
 mod url;
 pub mod view;
 mod zookeeper;
@@ -48,6 +49,7 @@ pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
 pub use services::{ServiceChanges, Services};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
+pub use union::Union;
 pub use url::UrlError;
 pub use zookeeper::ZooKeeper;
 

@@ -67,6 +67,10 @@ impl ServiceNames {
         Self { seen, keeper: Arc::new(keeper) }
     }
 
+    pub(super) fn receiver(&self) -> watch::Receiver<SeenNames> {
+        self.seen.clone()
+    }
+
     /// The names as last read. Never blocks.
     #[must_use]
     pub fn snapshot(&self) -> Arc<BTreeSet<String>> {

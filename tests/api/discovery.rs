@@ -8,8 +8,8 @@ use menagerie::jute::OpCode;
 use menagerie::registry::layout::{GoMicro, Plain};
 use menagerie::registry::view::Pace;
 use menagerie::registry::{
-    Discovery, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, Services, ViewHealth,
-    ZooKeeper,
+    Discovery, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, Services, Union,
+    ViewHealth, ZooKeeper,
 };
 use menagerie::session::{Server as Host, State};
 use menagerie_server::Server;
@@ -193,4 +193,47 @@ async fn the_list_of_services_follows_the_root() {
     assert_eq!((names.stale_since(), names.last_failure()), (None, None));
     soon(reader.close()).await.unwrap();
     while soon(changes.next()).await.is_some() {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_over_two_roots_prefers_the_first_and_knows_which_is_stale() {
+    let (old, new) = (Server::start().await.unwrap(), Server::start().await.unwrap());
+    let (first, second) = (client(&new).await, client(&old).await);
+    let mut providers = Vec::new();
+    for (at, version) in [(&first, "new"), (&second, "old")] {
+        let registry = ZooKeeper::new(at, GoMicro::new());
+        let one = soon(registry.register(wish(1).version(version))).await.unwrap();
+        soon(one.registered()).await.unwrap();
+        providers.push(one);
+    }
+    second.create("/go_servers/10.0.0.9:9").parents().await.unwrap();
+    let sources = [
+        ZooKeeper::new(&first, GoMicro::new()),
+        ZooKeeper::new(&second, GoMicro::new()),
+        ZooKeeper::new(&second, Plain::new()),
+    ];
+    let union = Union::new(sources);
+    let services = soon(union.discover("time")).await.unwrap();
+    let versions =
+        |services: &Services| services.snapshot().iter().map(|one| one.version.clone()).collect::<Vec<_>>();
+    assert_eq!(versions(&services), ["new", ""]);
+    let places: Vec<_> =
+        services.sources().iter().map(|one| (one.place.to_string(), one.instances)).collect();
+    let micro = String::from("/micro-registry/time");
+    assert_eq!(places, [(micro.clone(), Some(1)), (micro, Some(1)), ("/go_servers".to_owned(), Some(1))]);
+    // The first is gone: the second stands in for it.
+    soon(providers.remove(0).deregister()).await.unwrap();
+    let mut events = services.events();
+    while versions(&services) != ["old", ""] {
+        soon(events.next()).await.unwrap();
+    }
+    new.stop().await.unwrap();
+    while services.health() == ViewHealth::Fresh {
+        soon(events.next()).await.unwrap();
+    }
+    let stale: Vec<bool> = services.sources().iter().map(|one| one.stale_since.is_some()).collect();
+    assert_eq!(stale, [true, false, false]);
+    assert_eq!(services.snapshot().len(), 2);
+    let names = soon(Union::new([ZooKeeper::new(&second, GoMicro::new())]).services()).await.unwrap();
+    assert_eq!(names.snapshot().iter().collect::<Vec<_>>(), ["time"]);
 }

@@ -24,6 +24,22 @@ pub struct ViewStats {
     pub held_back: u64,
 }
 
+impl ViewStats {
+    /// The counts of both.
+    pub(in crate::registry) fn plus(self, other: Self) -> Self {
+        Self {
+            reads: self.reads + other.reads,
+            events: self.events + other.events,
+            gaps: self.gaps + other.gaps,
+            invalid: self.invalid + other.invalid,
+            held_down_now: self.held_down_now + other.held_down_now,
+            held_down: self.held_down + other.held_down,
+            held_back_now: self.held_back_now + other.held_back_now,
+            held_back: self.held_back + other.held_back,
+        }
+    }
+}
+
 impl View {
     /// What the view has done so far.
     #[must_use]

@@ -138,17 +138,30 @@ impl ZooKeeper {
         Ok(Registered::new(Box::new(control), instance, receiver))
     }
 
-    async fn discovered(&self, service: &str) -> Result<Services, Error> {
-        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+    /// A view of the service, which need not have been read.
+    pub(super) fn followed(&self, service: &str, runtime: &Handle) -> Result<Services, Error> {
         let (sender, seen) = watch::channel(Seen::default());
         let pace = self.pace.clone();
         let follower =
-            discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender);
-        let task = runtime.spawn(follower.map_err(Error::from)?.run());
+            discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
+        let task = runtime.spawn(follower.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
-        let services = if self.probes { services.probed_on(runtime) } else { services };
+        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
+    }
+
+    async fn discovered(&self, service: &str) -> Result<Services, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    pub(super) fn probes(&self) -> bool {
+        self.probes
+    }
+
+    pub(super) fn layout(&self) -> &dyn Layout {
+        &*self.layout
     }
 }
 
