@@ -181,3 +181,12 @@ pub const PROBE_PATIENCE: Duration = Duration::from_millis(120);
 
 /// Suspects of one view that are probed at the same time.
 pub const PROBES_AT_ONCE: usize = 64;
+
+/// Bytes of a saved set: some hundred thousand instances.
+pub const SNAPSHOT_LEN_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a view waits for ZooKeeper before it begins with the set that was saved last: most sessions begin within it.
+pub const COLD_START_AFTER: Duration = Duration::from_secs(1);
+
+/// The least time between two savings of one view's set.
+pub const SAVE_EVERY: Duration = Duration::from_secs(5);

@@ -8,7 +8,7 @@ use menagerie::jute::OpCode;
 use menagerie::registry::layout::{GoMicro, Plain};
 use menagerie::registry::view::Pace;
 use menagerie::registry::{
-    Discovery, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, Services, Union,
+    Discovery, Error, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, Services, Union,
     ViewHealth, ZooKeeper,
 };
 use menagerie::session::{Server as Host, State};
@@ -236,4 +236,47 @@ async fn a_view_over_two_roots_prefers_the_first_and_knows_which_is_stale() {
     assert_eq!(services.snapshot().len(), 2);
     let names = soon(Union::new([ZooKeeper::new(&second, GoMicro::new())]).services()).await.unwrap();
     assert_eq!(names.snapshot().iter().collect::<Vec<_>>(), ["time"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_without_zookeeper_begins_with_what_was_saved() {
+    let folder = std::env::temp_dir().join(format!("menagerie-saved-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let server = Server::start().await.unwrap();
+    let owner = client(&server).await;
+    let registry = ZooKeeper::new(&owner, GoMicro::new()).saved_in(&folder);
+    let kept = registered(&registry, 1).await;
+    let services = soon(registry.discover("time")).await.unwrap();
+    until(&services, 1).await;
+    let saved = || std::fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect::<Vec<_>>();
+    soon(async {
+        while saved().iter().all(|file| file.extension().unwrap() != "json") {
+            settle().await
+        }
+    })
+    .await;
+    drop(services);
+    server.stop().await.unwrap();
+    let lazy = builder(&server).connect_lazy().unwrap();
+    let registry = ZooKeeper::new(&lazy, GoMicro::new()).saved_in(&folder);
+    let services = soon(registry.discover("time")).await.unwrap();
+    assert_eq!(services.pick().unwrap().id, "time-1");
+    assert!(matches!(services.health(), ViewHealth::Stale(_)), "{:?}", services.health());
+    let mut events = services.events();
+    assert!(matches!(soon(events.next()).await, Some(ServiceEvent::Snapshot(set)) if set.len() == 1));
+    assert!(matches!(soon(events.next()).await, Some(ServiceEvent::Stale(_))));
+    server.restart().await.unwrap();
+    assert_eq!(soon(events.next()).await, Some(ServiceEvent::Fresh), "nothing differs");
+    drop((services, events));
+    // A file that is none is not used.
+    for file in saved() {
+        std::fs::write(file, "{}").unwrap();
+    }
+    server.stop().await.unwrap();
+    let lazy = builder(&server).connect_lazy().unwrap();
+    let registry = ZooKeeper::new(&lazy, GoMicro::new()).saved_in(&folder);
+    let nothing = soon(registry.discover("time")).await.unwrap_err();
+    assert!(matches!(nothing, Error::NotRead { .. }), "{nothing}");
+    drop(kept);
+    std::fs::remove_dir_all(&folder).unwrap();
 }

@@ -283,6 +283,9 @@ impl Follower {
         }
         let view = &self.view;
         self.seen.send_if_modified(|seen| {
+            // A set from disk stands until there is a better one, with its own age.
+            let is_cold = view.set().is_none() && seen.set.is_some();
+            let stale_since = if is_cold { seen.stale_since } else { stale_since };
             let same = seen.stale_since == stale_since && seen.failure == failure && invalid.is_none();
             if changed {
                 seen.set = view.set().cloned();

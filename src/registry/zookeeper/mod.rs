@@ -4,6 +4,7 @@
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
 
 mod discover;
+mod disk;
 mod listing;
 mod places;
 mod register;
@@ -11,11 +12,13 @@ mod requests;
 mod session;
 mod watching;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
+use self::disk::Disk;
 use self::listing::Lister;
 use self::places::Places;
 use self::register::{Keeper, Wish};
@@ -44,6 +47,7 @@ pub struct ZooKeeper {
     one_shot: bool,
     pace: Pace,
     probes: bool,
+    saved_in: Option<Arc<Path>>,
     places: Places,
 }
 
@@ -68,6 +72,7 @@ impl ZooKeeper {
             one_shot,
             pace: Pace::default(),
             probes: true,
+            saved_in: None,
             places: Places::default(),
         }
     }
@@ -92,6 +97,17 @@ impl ZooKeeper {
     #[must_use]
     pub fn paced(mut self, pace: Pace) -> Self {
         self.pace = pace;
+        self
+    }
+
+    /// Keeps the last set of every view in a file of this folder, for a start without ZooKeeper: if nothing has been read within
+    /// [`COLD_START_AFTER`](super::limits::COLD_START_AFTER), the view begins with what was saved, stale since then. The
+    /// folder must be there. Files are replaced as a whole; one that is not as this library writes it is refused, with a
+    /// warning. Use [`Builder::connect_lazy`](crate::client::Builder::connect_lazy) for the client, since there may be
+    /// nobody to connect to.
+    #[must_use]
+    pub fn saved_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.saved_in = Some(folder.as_ref().into());
         self
     }
 
@@ -142,6 +158,10 @@ impl ZooKeeper {
     pub(super) fn followed(&self, service: &str, runtime: &Handle) -> Result<Services, Error> {
         let (sender, seen) = watch::channel(Seen::default());
         let pace = self.pace.clone();
+        if let Some(folder) = &self.saved_in {
+            let disk = Disk::new(folder, &self.layout, service)?;
+            runtime.spawn(disk::keep(disk, sender.clone(), seen.clone()));
+        }
         let follower =
             discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
         let task = runtime.spawn(follower.run());
