@@ -43,7 +43,11 @@ fn main() -> Result<()> {
 async fn run(connect: &str) -> Result<()> {
     let writer = Client::connect(connect).await?;
     let paths = fill(&writer, "large", 10_000).await?;
+    memory(connect, &paths).await?;
     first_view(connect, &paths).await?;
+    if std::env::args().any(|word| word == "--first") {
+        return Ok(());
+    }
     one_change(&writer, connect, &paths).await?;
     many_services(&writer, connect).await?;
     many_consumers(&writer, connect).await
@@ -52,9 +56,12 @@ async fn run(connect: &str) -> Result<()> {
 /// An instance as a go-micro service registers itself.
 fn instance(service: &str, number: usize) -> Result<Instance> {
     let address = format!("10.{}.{}.{}:8080", number / 65_536, number / 256 % 256, number % 256).parse()?;
-    let mut instance = Instance::new(service, format!("{service}-{number:08x}-7c1e-4c1d-9d53-bb1c58a0c5f1"), address);
+    let mut instance =
+        Instance::new(service, format!("{service}-{number:08x}-7c1e-4c1d-9d53-bb1c58a0c5f1"), address);
     instance.version = "latest".into();
-    for (key, value) in [("protocol", "mucp"), ("server", "mucp"), ("transport", "http"), ("registry", "zookeeper")] {
+    for (key, value) in
+        [("protocol", "mucp"), ("server", "mucp"), ("transport", "http"), ("registry", "zookeeper")]
+    {
         instance.metadata.insert(key.into(), value.into());
     }
     Ok(instance)
@@ -141,16 +148,26 @@ async fn changed(services: &Services, before: ServiceStats) -> Result<ServiceSta
     Ok(services.stats())
 }
 
-async fn one_change(writer: &Client, connect: &str, paths: &[String]) -> Result<()> {
+/// What a view keeps in the heap, once its session has given its buffers back.
+async fn memory(connect: &str, paths: &[String]) -> Result<()> {
     let client = Client::connect(connect).await?;
-    let bytes_before = ALLOCATED.current_usage();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = ALLOCATED.current_usage();
     let services = discover(&client, "large").await?;
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let bytes = (ALLOCATED.current_usage().saturating_sub(bytes_before)) / paths.len();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let bytes = ALLOCATED.current_usage().saturating_sub(before) / paths.len();
+    let metadata = services.snapshot().iter().next().map_or(0, |one| one.metadata.len());
     println!(
         "{}",
-        json!({"row": "memory", "instances": paths.len(), "bytes_an_instance": bytes, "at_most": 1024, "holds": bytes < 1024})
+        json!({"row": "memory", "instances": paths.len(), "metadata_each": metadata, "bytes_an_instance": bytes,
+            "at_most": 1024, "holds": bytes < 1024})
     );
+    Ok(client.close().await?)
+}
+
+async fn one_change(writer: &Client, connect: &str, paths: &[String]) -> Result<()> {
+    let client = Client::connect(connect).await?;
+    let services = discover(&client, "large").await?;
     let small = fill(writer, "small", 10).await?;
     let others = discover(&client, "small").await?;
     for (services, paths) in [(&others, &small[..]), (&services, paths)] {
@@ -160,8 +177,7 @@ async fn one_change(writer: &Client, connect: &str, paths: &[String]) -> Result<
         let newer = String::from_utf8(data.to_vec())?.replace("latest", "newest");
         writer.set(path.as_str(), newer).await?;
         let after = changed(services, before).await?;
-        let (events, reads) =
-            (after.view.events - before.view.events, after.view.reads - before.view.reads);
+        let (events, reads) = (after.view.events - before.view.events, after.view.reads - before.view.reads);
         println!(
             "{}",
             json!({"row": "one change", "instances": paths.len(), "events": events, "reads": reads,
