@@ -114,7 +114,8 @@ pub const PICKS_PER_PROBE: u32 = 20;
 /// Failures in a row that eject an instance which lives by its registry's word.
 pub const EJECT_CONSECUTIVE: u32 = 5;
 
-/// The first ejection of an instance: short, since it may be the registry that has not heard of a restart yet. Each further one is twice as long, up to [`EJECT_MOST`].
+/// The first ejection of an instance: short, since it may be the registry that has not heard of a restart yet. Each
+/// further one is twice as long, up to [`EJECT_MOST`].
 pub const EJECT_FIRST: Duration = Duration::from_secs(2);
 
 /// The longest ejection.
@@ -156,7 +157,8 @@ pub const WARM_UP_FIRST_PERCENT: u32 = 5;
 /// How many percent of a zone's instances are enough to take all calls of their zone.
 pub const ZONE_ENOUGH_PERCENT: u32 = 70;
 
-/// Points of the hash ring for an instance of the usual weight: the shares of the key space then differ by a tenth.
+/// Points of the hash ring for an instance of the usual weight: the shares of the key space then differ by a tenth, as a
+/// rule; the busiest of a hundred has about a quarter more than its due.
 pub const RING_POINTS: u32 = 100;
 
 /// The most that one instance may carry under bounded loads, in percent of its share of all calls in flight.

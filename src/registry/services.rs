@@ -201,10 +201,11 @@ impl Services {
     /// A call to `instance` failed as calls to dead processes fail: refused, unreachable, timed out.
     ///
     /// A persistent instance then is a suspect, passed over while others are left, until a call to it succeeds, it is
-    /// registered anew, or it leaves the view. After a pause a call is let through as a probe. One that ends with its session is no suspect, since
-    /// ZooKeeper removes it; it may be ejected for a while: see [`Outliers`](super::balance::Outliers).
+    /// registered anew, or it leaves the view. After a pause a call is let through as a probe. One that ends with its
+    /// session is no suspect, since ZooKeeper removes it; it may be ejected for a while: see
+    /// [`Outliers`](super::balance::Outliers).
     ///
-    /// Searches the instances; an [`Attempt`] knows where it belongs.
+    /// Searches the instances, quickly where their ids are their leaves' names; an [`Attempt`] knows where it belongs.
     pub fn report_failure(&self, instance: &Instance) {
         self.shared.report_failure(instance);
     }
@@ -214,7 +215,8 @@ impl Services {
         self.shared.report_success(instance);
     }
 
-    /// Who is up and yet passed over while others are left, and why: suspects, and instances that are ejected. As of the last pick or report.
+    /// Who is up and yet passed over while others are left, and why: suspects, and instances that are ejected. As of
+    /// the last pick or report.
     #[must_use]
     pub fn passed_over(&self) -> Vec<PassedOver> {
         self.shared.passed_over()

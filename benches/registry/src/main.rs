@@ -4,11 +4,11 @@
 //! cargo run --release --manifest-path benches/registry/Cargo.toml [-- [--smoke] [--rows pick,hash]]
 //! ```
 //!
-//! prints a line of JSON for each row. Row `pick`: two threads pick through handles of their own while a third changes the set
-//! 100 times a second; each thread draws and picks by turns, 4,096 of each, so that whatever else the machine does hits both
-//! alike. `ratio` is all time spent picking by all time spent drawing, taking over the changes included; turns
-//! of more than 4 ms, in which the thread did not run, are left out and counted. Row `hash`: ways of consistent hashing side by
-//! side.
+//! prints a line of JSON for each row. Row `pick`: two threads pick through handles of their own while a third changes
+//! the set 100 times a second; each thread draws and picks by turns, 4,096 of each, so that whatever else the machine
+//! does hits both alike. `ratio` is all time spent picking by all time spent drawing, taking over the changes included;
+//! turns of more than 4 ms, in which the thread did not run, are left out and counted. Row `hash`: ways of consistent
+//! hashing side by side.
 
 mod hashes;
 mod picks;

@@ -18,16 +18,20 @@ const INTERRUPTED: Duration = Duration::from_millis(4);
 const THREADS: usize = 2;
 const BETWEEN_CHANGES: Duration = Duration::from_millis(10);
 
+/// Picks by a thread's own handle, or by the one that all share.
+type Turn = fn(&mut Picker, &Services);
+
 /// What is done in a turn, by its name, and what it may cost at most beside a draw; 0 where nothing is aimed at.
 struct Row {
     name: &'static str,
     balancing: Balancing,
     at_most: u32,
-    turn: fn(&mut Picker),
+    turn: Turn,
 }
 
 fn rows() -> Vec<Row> {
-    let row = |name, balance: Balance, at_most, turn| Row { name, balancing: balance.into(), at_most, turn };
+    let row =
+        |name, balance: Balance, at_most, turn: Turn| Row { name, balancing: balance.into(), at_most, turn };
     let mut warming = row("weighted, one warming up", Balance::Weighted, 0, pick);
     warming.balancing = warming.balancing.warm_up(Duration::from_secs(3600));
     vec![
@@ -37,6 +41,7 @@ fn rows() -> Vec<Row> {
         row("weighted", Balance::Weighted, 30, pick),
         row("consistent hash, by key", Balance::ConsistentHash, 30, pick_for),
         row("least loaded", Balance::LeastLoaded, 30, pick),
+        row("random, by the shared handle", Balance::Random, 0, pick_shared),
         row("sticky, by key", Balance::Sticky, 0, pick_for),
         warming,
         row("attempt, random", Balance::Random, 0, attempt),
@@ -45,19 +50,25 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-fn pick(picker: &mut Picker) {
+fn pick(picker: &mut Picker, _: &Services) {
     for _ in 0..TURN {
         black_box(picker.pick());
     }
 }
 
-fn pick_for(picker: &mut Picker) {
+fn pick_shared(_: &mut Picker, services: &Services) {
+    for _ in 0..TURN {
+        black_box(services.pick());
+    }
+}
+
+fn pick_for(picker: &mut Picker, _: &Services) {
     for key in 0..TURN {
         black_box(picker.pick_for(key.to_le_bytes()));
     }
 }
 
-fn attempt(picker: &mut Picker) {
+fn attempt(picker: &mut Picker, _: &Services) {
     for _ in 0..TURN {
         if let Some(attempt) = black_box(picker.attempt()) {
             attempt.succeeded();
@@ -65,7 +76,7 @@ fn attempt(picker: &mut Picker) {
     }
 }
 
-fn attempt_for(picker: &mut Picker) {
+fn attempt_for(picker: &mut Picker, _: &Services) {
     for key in 0..TURN {
         if let Some(attempt) = black_box(picker.attempt_for(key.to_le_bytes())) {
             attempt.succeeded();
@@ -92,7 +103,8 @@ struct Spent {
 }
 
 /// Draws and picks by turns until told to stop.
-fn by_turns(mut picker: Picker, turn: fn(&mut Picker), stop: &AtomicBool) -> Spent {
+fn by_turns(services: &Services, turn: Turn, stop: &AtomicBool) -> Spent {
+    let mut picker = services.picker();
     let (mut spent, mut state) = (Spent::default(), 7);
     while !stop.load(Ordering::Relaxed) {
         let begin = now();
@@ -100,7 +112,7 @@ fn by_turns(mut picker: Picker, turn: fn(&mut Picker), stop: &AtomicBool) -> Spe
             black_box(draw(&mut state));
         }
         let between = now();
-        turn(&mut picker);
+        turn(&mut picker, services);
         let (drawing, picking) = (between - begin, between.elapsed());
         if drawing.max(picking) > INTERRUPTED {
             spent.interrupted += 1;
@@ -147,11 +159,8 @@ async fn measure(row: &Row, len: u32, time: Duration) -> Result<Value> {
     let services: Services = registry.discover("s").await?.balanced(row.balancing.clone());
     let stop = AtomicBool::new(false);
     let (changes, spent) = std::thread::scope(|scope| -> Result<_> {
-        let start = || {
-            let picker = services.picker();
-            scope.spawn(|| by_turns(picker, row.turn, &stop))
-        };
-        let threads: Vec<_> = (0..THREADS).map(|_| start()).collect();
+        let start = |_| scope.spawn(|| by_turns(&services, row.turn, &stop));
+        let threads: Vec<_> = (0..THREADS).map(start).collect();
         let changer = scope.spawn(|| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
             let changes = runtime.block_on(change(&registry, &mut all, time));

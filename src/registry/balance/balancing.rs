@@ -78,9 +78,9 @@ impl Balancing {
     }
 
     /// Prefers instances in this zone, the caller's own, as long as there are enough of them; then the other zones take
-    /// what it cannot bear. *Enough* is [`ZONE_ENOUGH_PERCENT`](crate::registry::limits::ZONE_ENOUGH_PERCENT) of its own instances that
-    /// are up, trusted or not, and of what the zones have on average: it counts on callers that are spread over the zones evenly. Does not
-    /// apply to [`Balance::ConsistentHash`].
+    /// what it cannot bear. *Enough* is [`ZONE_ENOUGH_PERCENT`](crate::registry::limits::ZONE_ENOUGH_PERCENT) of its
+    /// own instances that are up, trusted or not, and of what the zones have on average: it counts on callers that are
+    /// spread over the zones evenly. Does not apply to [`Balance::ConsistentHash`].
     #[must_use]
     pub fn zone_first(mut self, zone: impl Into<String>) -> Self {
         self.zone = Some(zone.into());
@@ -88,9 +88,9 @@ impl Balancing {
     }
 
     /// Lets the share of a new instance grow over this time, from
-    /// [`WARM_UP_FIRST_PERCENT`](crate::registry::limits::WARM_UP_FIRST_PERCENT) to the whole. It counts from the moment at which this
-    /// program first could pick it, since the clocks of those who register are not ours; what is there at the start is
-    /// warm. Does not apply to [`Balance::ConsistentHash`]. None unless given.
+    /// [`WARM_UP_FIRST_PERCENT`](crate::registry::limits::WARM_UP_FIRST_PERCENT) to the whole. It counts from the
+    /// moment at which this program first could pick it, since the clocks of those who register are not ours; what is
+    /// there at the start is warm. Does not apply to [`Balance::ConsistentHash`]. None unless given.
     #[must_use]
     pub fn warm_up(mut self, time: Duration) -> Self {
         self.warm_up = time;
@@ -104,8 +104,8 @@ impl Balancing {
         self
     }
 
-    /// Makes picks repeat: the pickers of one view then draw their seeds from this one, in the order in which they are made. For
-    /// tests.
+    /// Makes picks repeat: the pickers of one view then draw their seeds from this one, in the order in which they are
+    /// made. For tests.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);

@@ -1,8 +1,9 @@
 //! Who is trusted with calls: instances as they come and go, suspects and their probes, and those that are ejected.
 //!
-//! Three tiers. *Trusted* instances get the calls. *Ejected* ones, whose calls failed although their registration stands, get some
-//! only when nobody is trusted. *Suspects* come last: persistent instances that failed, whose process may have died long
-//! ago without anybody taking the leaf away; one call at a time probes whether they are back. Pure: time is an argument.
+//! Three tiers. *Trusted* instances get the calls. *Ejected* ones, whose calls failed although their registration
+//! stands, get some only when nobody is trusted. *Suspects* come last: persistent instances that failed, whose process
+//! may have died long ago without anybody taking the leaf away; one call at a time probes whether they are back. Pure:
+//! time is an argument.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -323,11 +324,14 @@ impl Health {
     /// The load of an instance that was picked, or is equal to one that was.
     pub(in crate::registry) fn load_of(&self, instance: &Instance) -> Option<Arc<Load>> {
         let is_it = |slot: &&Slot| {
-            let own = &slot.member.instance;
-            std::ptr::eq(&raw const **own, instance)
-                || (own.id == instance.id && own.address == instance.address)
+            let own = &*slot.member.instance;
+            std::ptr::eq(own, instance) || (own.id == instance.id && own.address == instance.address)
         };
-        self.slots.iter().find(is_it).map(|slot| Arc::clone(&slot.member.load))
+        // Most layouts name the leaf by the id.
+        let guess = self.slots.binary_search_by(|slot| (*slot.member.leaf).cmp(&instance.id)).ok();
+        let guessed = guess.and_then(|at| self.slots.get(at)).filter(is_it);
+        let slot = guessed.or_else(|| self.slots.iter().find(is_it))?;
+        Some(Arc::clone(&slot.member.load))
     }
 }
 

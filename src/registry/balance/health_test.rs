@@ -140,6 +140,18 @@ fn a_persistent_instance_that_failed_is_passed_over_while_others_are_left() {
 }
 
 #[test]
+fn an_instance_is_found_whatever_its_leaf_is_called() {
+    let entry = |(leaf, id): (&str, usize)| Entry { leaf: leaf.into(), instance: Arc::new(persistent(id)) };
+    let set = Set::from_sorted([("a", 1), ("i0001", 2), ("z", 0)].into_iter().map(entry).collect());
+    let mut rig = Rig::new(Balance::Random, []);
+    rig.set = Arc::new(set);
+    rig.roster();
+    rig.fail(1, 1);
+    assert_eq!(rig.pool(), [2, 0]);
+    assert!(rig.rosters.load_of(&instance(7)).is_none());
+}
+
+#[test]
 fn a_suspect_that_is_registered_anew_is_trusted_again() {
     let mut rig = Rig::new(Balance::Random, (0..2).map(persistent));
     rig.fail(0, 3);
@@ -332,8 +344,8 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
-    /// Whatever happens: somebody is picked exactly while somebody is up, and only who is up; a probe is of one that is not in the
-    /// pool; and the roster is not looked at in vain.
+    /// Whatever happens: somebody is picked exactly while somebody is up, and only who is up; a probe is of one that is
+    /// not in the pool; and the roster is not looked at in vain.
     #[test]
     fn somebody_is_picked_while_somebody_is_up(
         steps in proptest::collection::vec(step(), 1..60),

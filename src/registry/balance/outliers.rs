@@ -10,10 +10,10 @@ use crate::registry::limits::{
 /// The rules by which instances are ejected, for a while, although their registration stands.
 ///
 /// An instance is ejected after [`EJECT_CONSECUTIVE`] failures in a row, or when its success rate in a window of
-/// [`EJECT_WINDOW`](crate::registry::limits::EJECT_WINDOW) lies [`EJECT_POINTS`] percentage points below that of all others
-/// together. It comes back by itself, and goes again at the first failure before a success. Each ejection lasts twice as long as
-/// the one before; every [`EJECT_FORGIVEN_AFTER`] without one takes one back. At most [`EJECT_PERCENT`] of the instances
-/// are ejected at a time, and never the last.
+/// [`EJECT_WINDOW`](crate::registry::limits::EJECT_WINDOW) lies [`EJECT_POINTS`] percentage points below that of all
+/// others together. It comes back by itself, and goes again at the first failure before a success. Each ejection lasts
+/// twice as long as the one before; every [`EJECT_FORGIVEN_AFTER`] without one takes one back. At most
+/// [`EJECT_PERCENT`] of the instances are ejected at a time, and never the last.
 ///
 /// ```
 /// use menagerie::registry::{Balance, balance::{Balancing, Outliers}};

@@ -139,9 +139,9 @@ impl Pool {
     }
 }
 
-/// Shares of which the greatest is at most [`SHARE_MOST`], and more than half of it: a power of two is taken out of all, so
-/// that they stay what they are to each other, and hardly change for those who stay when the greatest comes or goes. Nothing at all for all is the same for
-/// all.
+/// Shares of which the greatest is at most [`SHARE_MOST`], and more than half of it: a power of two is taken out of
+/// all, so that they stay what they are to each other, and hardly change for those who stay when the greatest comes or
+/// goes. Nothing at all for all is the same for all.
 fn normalised(shares: &[u128]) -> Vec<u64> {
     let most = shares.iter().copied().max().unwrap_or_default();
     let bits = u128::BITS - most.saturating_sub(1).leading_zeros();

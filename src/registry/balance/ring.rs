@@ -9,9 +9,10 @@ use crate::registry::rng::SplitMix64;
 /// Instances on a ring of hashes, each at [`RING_POINTS`] points, fewer if its weight is less than the greatest. A key
 /// belongs to the first point behind its hash.
 ///
-/// All programs that see the same instances agree on who gets a key: it depends on ids and weights alone. When an instance comes
-/// or goes, only keys that it gains or had are moved. Weights are taken in relation to the power of two above the greatest of them; where that
-/// changes, keys move between all. Finding the owner takes constant time on average.
+/// All programs that see the same instances agree on who gets a key: it depends on ids and weights alone. When an
+/// instance comes or goes, only keys that it gains or had are moved. Weights are taken in relation to the power of two
+/// above the greatest of them; where that changes, keys move between all. Finding the owner takes constant time on
+/// average.
 ///
 /// ```
 /// # use std::sync::Arc;

@@ -16,8 +16,8 @@ pub(super) struct Zoned<'a> {
     pub(super) can_be_picked: bool,
 }
 
-/// The share of an instance that has been there for `age`: it grows evenly from [`WARM_UP_FIRST_PERCENT`] to the whole. Weight
-/// 0 stays 0.
+/// The share of an instance that has been there for `age`: it grows evenly from [`WARM_UP_FIRST_PERCENT`] to the whole.
+/// Weight 0 stays 0.
 pub(super) fn warmed(weight: u32, age: Duration, warm_up: Duration) -> u128 {
     let whole = u128::from(weight) * WHOLE;
     if age >= warm_up || planted!("balance_no_warm_up") {
@@ -30,9 +30,9 @@ pub(super) fn warmed(weight: u32, age: Duration, warm_up: Duration) -> u128 {
 
 /// The shares of all instances, 0 for those that cannot be picked, where `local` is the caller's zone.
 ///
-/// The local zone gets all calls while it has *enough*: [`ZONE_ENOUGH_PERCENT`] of its own instances that are up, and of what the zones have on average (by
-/// shares). Below, it gets the part of the calls that it can bear in this sense, and the others share the rest. Instances
-/// without a zone are among the others.
+/// The local zone gets all calls while it has *enough*: [`ZONE_ENOUGH_PERCENT`] of its own instances that are up, and
+/// of what the zones have on average (by shares). Below, it gets the part of the calls that it can bear in this sense,
+/// and the others share the rest. Instances without a zone are among the others.
 pub(super) fn zone_first(all: &[Zoned<'_>], local: &str) -> Vec<u128> {
     let is_local = |zoned: &&Zoned<'_>| zoned.zone == Some(local);
     let can_be_picked = |zoned: &&Zoned<'_>| zoned.can_be_picked;

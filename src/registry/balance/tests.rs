@@ -47,8 +47,8 @@ fn counts(len: usize, picks: impl Iterator<Item = usize>) -> Vec<usize> {
     counts
 }
 
-/// How far counts are from what weights make one expect. Of `n` free counts, `n + 3.1 * sqrt(2 n) + 6` is exceeded less than
-/// once in a thousand seeds.
+/// How far counts are from what weights make one expect. Of `n` free counts, `n + 3.1 * sqrt(2 n) + 6` is exceeded less
+/// than once in a thousand seeds.
 fn is_as_expected(counts: &[usize], weights: &[u32]) -> bool {
     let (total, weight) = (counts.iter().sum::<usize>() as f64, weights.iter().sum::<u32>() as f64);
     let expected = weights.iter().map(|own| total * f64::from(*own) / weight);

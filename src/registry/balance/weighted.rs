@@ -11,13 +11,13 @@ const STRIDE: u64 = 1 << 60;
 /// Picks each member as often as its share says, evenly spread: of shares 5, 1 and 1 the first comes at every step but two
 /// of seven, and never seven times in a row. No random number; constant time, but for the number of *classes*.
 ///
-/// Members whose shares differ by less than the factor two are in one class, so there are few: one if all weigh about the same, and at most 21. The class
-/// whose turn comes first is next (earliest deadline first, by the sums of shares). Within a class they are visited in a
-/// circle; a visit is worth a member's share of the greatest in the class, and one that has saved up a whole pick is
-/// picked, at every other visit at the latest.
+/// Members whose shares differ by less than the factor two are in one class, so there are few: one if all weigh about
+/// the same, and at most 21. The class whose turn comes first is next (earliest deadline first, by the sums of shares).
+/// Within a class they are visited in a circle; a visit is worth a member's share of the greatest in the class, and one
+/// that has saved up a whole pick is picked, at every other visit at the latest.
 ///
-/// When the pool changes, those that stay keep what they have saved and their places in the circle, and those that come begin somewhere
-/// within their first pick: a change neither restarts the rounds nor sends everybody to the newcomer.
+/// When the pool changes, those that stay keep what they have saved and their places in the circle, and those that come
+/// begin somewhere within their first pick: a change neither restarts the rounds nor sends everybody to the newcomer.
 ///
 /// ```
 /// # use std::sync::Arc;
@@ -63,8 +63,8 @@ struct Place {
 }
 
 impl Weighted {
-    /// A sequence of picks that repeats for equal seeds. The seed decides who is first, so that clients that start together do
-    /// not all begin with the same instance.
+    /// A sequence of picks that repeats for equal seeds. The seed decides who is first, so that clients that start
+    /// together do not all begin with the same instance.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { rng: SplitMix64::new(seed), pool: Arc::default(), classes: Vec::new() }

@@ -166,9 +166,10 @@ impl Shared {
 
 /// Picks instances of a service on one thread: made by [`Services::picker`](super::Services::picker).
 ///
-/// As long as nothing changes a pick touches nothing that other threads write: it looks at two counters, of the view and of what is known of failures, and at nothing else of theirs.
-/// When one of them has moved it takes the new state over, under a short lock. All pickers of a view share what they know
-/// of failures and load; a clone draws other numbers.
+/// As long as nothing changes a pick touches nothing that other threads write: it looks at two counters, of the view
+/// and of what is known of failures, and at nothing else of theirs. When one of them has moved it takes the new state
+/// over, under a short lock. All pickers of a view share what they know of failures and load; a clone draws other
+/// numbers.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -241,8 +242,8 @@ impl Picker {
         self.member().map(|member| member.instance())
     }
 
-    /// An instance for a call that belongs to `key`. Only [`Balance::ConsistentHash`] and [`Balance::Sticky`] heed it; they send no
-    /// probes on a key's behalf.
+    /// An instance for a call that belongs to `key`. Only [`Balance::ConsistentHash`] and [`Balance::Sticky`] heed it;
+    /// they send no probes on a key's behalf.
     pub fn pick_for(&mut self, key: impl AsRef<[u8]>) -> Option<&Arc<Instance>> {
         self.member_for(key.as_ref(), false).map(|member| member.instance())
     }
@@ -354,8 +355,9 @@ impl Picker {
 
 /// A call to an instance, from [`Services::attempt`](super::Services::attempt) or [`Picker::attempt`] on.
 ///
-/// It counts as under way until it is dropped. Say what became of it: [`succeeded`](Self::succeeded), or [`failed`](Self::failed) as
-/// calls to dead or broken processes fail. Dropped without a word, cancelled for instance, it counts as neither.
+/// It counts as under way until it is dropped. Say what became of it: [`succeeded`](Self::succeeded), or
+/// [`failed`](Self::failed) as calls to dead or broken processes fail. Dropped without a word, cancelled for instance,
+/// it counts as neither.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

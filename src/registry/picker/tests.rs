@@ -115,6 +115,34 @@ async fn a_dead_leaf_is_probed_now_and_then_and_a_success_brings_it_back() {
     assert!(ports(&mut picker, 3).contains(&port));
 }
 
+/// Ten calls a second to three persistent instances, as the Go demo's; one is dead for a minute.
+#[tokio::test(start_paused = true)]
+async fn one_that_died_and_came_back_is_called_within_three_seconds() {
+    let services = listed(Balance::Random).await;
+    let (begin, minute) = (now(), Duration::from_secs(60));
+    let (mut failed, mut back) = (Vec::new(), None);
+    while back.is_none() {
+        tokio::time::advance(Duration::from_millis(100)).await;
+        let attempt = services.attempt().unwrap();
+        let passed = now() - begin;
+        match attempt.instance().address.port() {
+            2 if passed < minute => {
+                attempt.failed();
+                failed.push(passed);
+            }
+            2 => {
+                attempt.succeeded();
+                back = Some(passed - minute);
+            }
+            _ => attempt.succeeded(),
+        }
+    }
+    assert!(back < Some(Duration::from_secs(3)), "{back:?}");
+    assert!((20..32).contains(&failed.len()), "{} probes in a minute", failed.len());
+    let paused = failed.windows(2).skip(2).all(|pair| pair[1] - pair[0] >= Duration::from_secs(2));
+    assert!(paused, "{failed:?}");
+}
+
 #[test]
 fn handles_and_attempts_go_where_they_are_needed() {
     fn is_sent<T: Send + Sync + 'static>() {}
