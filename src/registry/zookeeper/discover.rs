@@ -19,7 +19,7 @@ use crate::registry::ReadFailure;
 use crate::registry::layout::{Layout, LayoutError};
 use crate::registry::limits::{RETRY_FIRST, RETRY_MOST, WARN_EVERY};
 use crate::registry::services::Seen;
-use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View};
+use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View, ViewStats};
 
 /// Facts that are taken in before the view acts on them.
 const FACTS_AT_ONCE: usize = 256;
@@ -38,7 +38,9 @@ pub(super) struct Follower {
     timer: Option<(tokio::time::Instant, Pin<Box<Sleep>>)>,
     /// The list of what is no instance that was published last.
     invalid_version: u64,
-    /// When it was last told of in the log.
+    /// What was logged last: whether the view is stale, and what it had done.
+    told: (bool, ViewStats),
+    /// When children that stand for no instance were last told of in the log.
     warned: Option<tokio::time::Instant>,
     /// Why the watch could not be set, until it is.
     not_watched: Option<ReadFailure>,
@@ -88,6 +90,7 @@ impl Follower {
             timer: None,
             invalid_version: 0,
             warned: None,
+            told: (false, ViewStats::default()),
             not_watched: None,
             failures: 0,
             seen,
@@ -275,6 +278,7 @@ impl Follower {
         let changed = self.view.poll_change().is_some();
         let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
         let stats = self.view.stats();
+        self.tell(stale_since.is_some(), stats);
         let version = self.view.invalid_version();
         let invalid = (std::mem::replace(&mut self.invalid_version, version) != version)
             .then(|| self.view.invalid().collect::<Vec<_>>());
@@ -300,6 +304,25 @@ impl Follower {
 }
 
 impl Follower {
+    /// Logs what has become of the view since it was looked at last.
+    fn tell(&mut self, is_stale: bool, stats: ViewStats) {
+        let dir = self.view.dir();
+        let (was_stale, before) = std::mem::replace(&mut self.told, (is_stale, stats));
+        match (was_stale, is_stale) {
+            (false, true) => debug!(dir, "the view is stale"),
+            (true, false) => {
+                debug!(dir, instances = self.view.set().map_or(0, |set| set.len()), "the view is fresh")
+            }
+            _ => {}
+        }
+        if stats.held_back > before.held_back {
+            warn!(dir, instances = stats.held_back_now, "a sudden loss after a gap is held back");
+        }
+        if stats.held_down > before.held_down {
+            debug!(dir, children = stats.held_down_now, "children that come and go are held down");
+        }
+    }
+
     /// Says which children stand for no instance, as often as is of use.
     fn warn_of(&mut self, invalid: &[Invalid]) {
         let at = tokio::time::Instant::now();
