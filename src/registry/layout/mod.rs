@@ -65,6 +65,12 @@ pub trait Layout: fmt::Debug + Send + Sync {
     fn keeps_leaf(&self, instance: &Instance) -> bool {
         instance.status == Status::Up || self.expresses_status()
     }
+
+    /// The service whose instances stand in the child `dir` of the root; `None` if it is no service's directory. Where
+    /// leaves name their service themselves it is a service with the same path.
+    fn service_at(&self, dir: &str) -> Option<String> {
+        Some(dir.to_owned())
+    }
 }
 
 /// The znode that registers an instance.

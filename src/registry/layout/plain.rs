@@ -94,6 +94,10 @@ impl Layout for Plain {
         Ok(None)
     }
 
+    fn service_at(&self, _: &str) -> Option<String> {
+        None
+    }
+
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {
         found.name.parse().is_ok_and(|address: Address| address == instance.address)
     }

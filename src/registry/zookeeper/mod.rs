@@ -4,26 +4,33 @@
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
 
 mod discover;
-mod names;
+mod disk;
+mod listing;
+mod places;
 mod register;
 mod requests;
 mod session;
 mod watching;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::names::Names;
+use self::disk::Disk;
+use self::listing::Lister;
+use self::places::Places;
 use self::register::{Keeper, Wish};
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
 use super::layout::Layout;
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
+use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
+use super::view::Pace;
 use super::{Error, InstanceBuilder};
 use crate::Client;
 use crate::session::State;
@@ -38,7 +45,10 @@ pub struct ZooKeeper {
     layout: Arc<dyn Layout>,
     keep_persistent: bool,
     one_shot: bool,
-    names: Names,
+    pace: Pace,
+    probes: bool,
+    saved_in: Option<Arc<Path>>,
+    places: Places,
 }
 
 impl ZooKeeper {
@@ -55,7 +65,16 @@ impl ZooKeeper {
         keep_persistent: bool,
         one_shot: bool,
     ) -> Self {
-        Self { client, layout, keep_persistent, one_shot, names: Names::default() }
+        Self {
+            client,
+            layout,
+            keep_persistent,
+            one_shot,
+            pace: Pace::default(),
+            probes: true,
+            saved_in: None,
+            places: Places::default(),
+        }
     }
 
     /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
@@ -71,6 +90,32 @@ impl ZooKeeper {
     #[must_use]
     pub fn one_shot_watches(mut self) -> Self {
         self.one_shot = true;
+        self
+    }
+
+    /// Reads at another pace, and holds back other losses, in every view from here on.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Keeps the last set of every view in a file of this folder, for a start without ZooKeeper: if nothing has been read within
+    /// [`COLD_START_AFTER`](super::limits::COLD_START_AFTER), the view begins with what was saved, stale since then. The
+    /// folder must be there. Files are replaced as a whole; one that is not as this library writes it is refused, with a
+    /// warning. Use [`Builder::connect_lazy`](crate::client::Builder::connect_lazy) for the client, since there may be
+    /// nobody to connect to.
+    #[must_use]
+    pub fn saved_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.saved_in = Some(folder.as_ref().into());
+        self
+    }
+
+    /// Opens no connections to suspects: persistent instances to which calls failed. By default each is probed by a TCP
+    /// connect, with growing pauses, so that no call has to find out whether it is back.
+    #[must_use]
+    pub fn without_probes(mut self) -> Self {
+        self.probes = false;
         self
     }
 
@@ -96,7 +141,7 @@ impl ZooKeeper {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let instance = Arc::new(self.settled(builder).await?);
         let leaf = self.layout.leaf(&instance)?;
-        let place = self.names.claim(&leaf, &instance.service)?;
+        let place = self.places.claim(&leaf, &instance.service)?;
         let keeps = self.layout.keeps_leaf(&instance);
         let wish =
             Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
@@ -109,14 +154,34 @@ impl ZooKeeper {
         Ok(Registered::new(Box::new(control), instance, receiver))
     }
 
+    /// A view of the service, which need not have been read.
+    pub(super) fn followed(&self, service: &str, runtime: &Handle) -> Result<Services, Error> {
+        let (sender, seen) = watch::channel(Seen::default());
+        let pace = self.pace.clone();
+        if let Some(folder) = &self.saved_in {
+            let disk = Disk::new(folder, &self.layout, service)?;
+            runtime.spawn(disk::keep(disk, sender.clone(), seen.clone()));
+        }
+        let follower =
+            discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
+        let task = runtime.spawn(follower.run());
+        let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
+    }
+
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let (sender, seen) = watch::channel(Seen::default());
-        let follower = discover::Follower::new(&self.client, &self.layout, service, self.one_shot, sender);
-        let task = runtime.spawn(follower.map_err(Error::from)?.run());
-        let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    pub(super) fn probes(&self) -> bool {
+        self.probes
+    }
+
+    pub(super) fn layout(&self) -> &dyn Layout {
+        &*self.layout
     }
 }
 
@@ -143,6 +208,18 @@ impl Discovery for ZooKeeper {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
         let service = service.to_owned();
         Box::pin(async move { self.discovered(&service).await })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
+        Box::pin(async move {
+            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+            let (sender, seen) = watch::channel(SeenNames::default());
+            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+            let task = runtime.spawn(lister.run());
+            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            names.first(DISCOVER_TIMEOUT).await?;
+            Ok(names)
+        })
     }
 }
 

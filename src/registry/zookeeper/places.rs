@@ -9,7 +9,7 @@ use crate::registry::layout::Leaf;
 /// The places that registrations hold. Two wishes for one leaf would undo each other; two services in one directory
 /// would be read as one.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Names(Arc<Mutex<Taken>>);
+pub(super) struct Places(Arc<Mutex<Taken>>);
 
 #[derive(Debug, Default)]
 struct Taken {
@@ -21,12 +21,12 @@ struct Taken {
 /// One place, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Place {
-    names: Names,
+    places: Places,
     dir: String,
     path: String,
 }
 
-impl Names {
+impl Places {
     fn lock(&self) -> MutexGuard<'_, Taken> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -41,13 +41,13 @@ impl Names {
             return Err(Error::Taken { place: path });
         }
         taken.dirs.entry(dir.clone()).or_insert_with(|| (service.to_owned(), 0)).1 += 1;
-        Ok(Place { names: self.clone(), dir, path })
+        Ok(Place { places: self.clone(), dir, path })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.names.lock();
+        let mut taken = self.places.lock();
         taken.leaves.remove(&self.path);
         if let Some((_, leaves)) = taken.dirs.get_mut(&self.dir) {
             *leaves -= 1;
@@ -64,23 +64,23 @@ mod tests {
     use crate::registry::Instance;
     use crate::registry::layout::{GoMicro, Layout};
 
-    fn claim(names: &Names, service: &str, id: &str) -> Result<Place, Error> {
+    fn claim(places: &Places, service: &str, id: &str) -> Result<Place, Error> {
         let instance = Instance::new(service, id, "h:1".parse().unwrap());
-        names.claim(&GoMicro::new().leaf(&instance).unwrap(), service)
+        places.claim(&GoMicro::new().leaf(&instance).unwrap(), service)
     }
 
     #[test]
     fn a_place_is_held_once_and_a_directory_by_one_service() {
-        let names = Names::default();
-        let first = claim(&names, "x/y", "a").unwrap();
-        assert!(matches!(claim(&names, "x/y", "a"), Err(Error::Taken { .. })));
-        let second = claim(&names, "x/y", "b").unwrap();
+        let places = Places::default();
+        let first = claim(&places, "x/y", "a").unwrap();
+        assert!(matches!(claim(&places, "x/y", "a"), Err(Error::Taken { .. })));
+        let second = claim(&places, "x/y", "b").unwrap();
         assert!(
-            matches!(claim(&names, "x-y", "c"), Err(Error::SharedDirectory { service, .. }) if service == "x/y")
+            matches!(claim(&places, "x-y", "c"), Err(Error::SharedDirectory { service, .. }) if service == "x/y")
         );
         drop(first);
-        assert!(claim(&names, "x-y", "c").is_err(), "one is left");
+        assert!(claim(&places, "x-y", "c").is_err(), "one is left");
         drop(second);
-        claim(&names, "x-y", "c").unwrap();
+        claim(&places, "x-y", "c").unwrap();
     }
 }
