@@ -2,12 +2,15 @@
 //!
 //! Reading is as lenient as Go's `encoding/json`, whose programs wrote most of what is found: bytes that are not UTF-8
 //! and lone surrogates become U+FFFD, the last of two equal members wins, names match without regard to ASCII case
-//! when none matches exactly. Depth is bounded. Writing is compact and escapes what Go escapes. It knows no schema.
+//! when none matches exactly. Depth is bounded. Writing is compact, with the escapes of the library that a layout's own
+//! writers use. What was read is changed by merging, so that all else stays as it was. It knows no schema.
 
-use std::fmt::Write as _;
+mod merge;
+mod write;
 
 use thiserror::Error;
 
+pub(crate) use self::write::Style;
 use super::limits::JSON_DEPTH;
 
 /// One JSON value.
@@ -74,6 +77,25 @@ impl Json {
         members.get_mut(at).map(|(_, value)| value)
     }
 
+    /// The last member of exactly this name, as Java's libraries read: case is not forgiven.
+    pub(crate) fn exact(&self, name: &str) -> Option<&Self> {
+        self.members().iter().rfind(|(key, _)| key == name).map(|(_, value)| value)
+    }
+
+    /// The members of an object; none of anything else.
+    pub(crate) fn members(&self) -> &[(String, Self)] {
+        if let Self::Object(members) = self { members } else { &[] }
+    }
+
+    pub(crate) fn number(value: impl std::fmt::Display) -> Self {
+        Self::Number(value.to_string().into())
+    }
+
+    /// An object of these members, in this order.
+    pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
+        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
     pub(crate) fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
@@ -90,33 +112,6 @@ impl Json {
             members.push((name.to_owned(), value));
         }
     }
-
-    /// The text, with Go's escapes.
-    pub(crate) fn to_text(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out);
-        out
-    }
-
-    // Recursion is as deep as the value: at most `JSON_DEPTH` when parsed, and the registry builds no deeper ones but
-    // for request types, whose depth the model bounds.
-    fn write(&self, out: &mut String) {
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(true) => out.push_str("true"),
-            Self::Bool(false) => out.push_str("false"),
-            Self::Number(text) => out.push_str(text),
-            Self::String(text) => write_string(text, out),
-            Self::Array(items) => {
-                write_list(out, ['[', ']'], items, |item, out| item.write(out));
-            }
-            Self::Object(members) => write_list(out, ['{', '}'], members, |(name, value), out| {
-                write_string(name, out);
-                out.push(':');
-                value.write(out);
-            }),
-        }
-    }
 }
 
 fn position(members: &[(String, Json)], name: &str) -> Option<usize> {
@@ -124,39 +119,6 @@ fn position(members: &[(String, Json)], name: &str) -> Option<usize> {
         .iter()
         .rposition(|(key, _)| key == name)
         .or_else(|| members.iter().rposition(|(key, _)| key.eq_ignore_ascii_case(name)))
-}
-
-fn write_list<T>(out: &mut String, braces: [char; 2], items: &[T], each: impl Fn(&T, &mut String)) {
-    let [open, close] = braces;
-    out.push(open);
-    for (at, item) in items.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        each(item, out);
-    }
-    out.push(close);
-}
-
-// Go's encoder escapes for HTML by default, and U+2028 and U+2029 for JavaScript. Backspace and form feed got short
-// forms in Go 1.22; the long ones are what the recorded programs wrote.
-fn write_string(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\0'..='\x1f' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                // Writing to a String does not fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
 }
 
 struct Parser<'a> {
