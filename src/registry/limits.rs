@@ -28,6 +28,10 @@ pub const DUBBO_DRAIN_GRACE: Duration = Duration::from_secs(10);
 /// The same for server sets: Finagle keeps what vanished for one epoch of 10 s, which may have just begun.
 pub const FINAGLE_DRAIN_GRACE: Duration = Duration::from_secs(20);
 
+/// Children of a directory that are looked at before a registration in it, for leaves of other layouts: those of one layout
+/// mostly stand together, and few are enough to tell.
+pub const NEIGHBOURS_READ: usize = 8;
+
 /// Takeovers of one leaf within [`TAKEOVER_WINDOW`]: enough for restarts in a row, too few for a war between twins.
 pub const TAKEOVERS: usize = 3;
 
