@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::url::{DubboUrl, Encoder, encode, unescape};
-use crate::registry::address::Address;
+use crate::registry::address::{Address, shorten};
 use crate::registry::layout::extras::{self, Extra};
 use crate::registry::layout::{
     Found, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component, check_payload,
@@ -258,16 +258,21 @@ impl DubboInterface {
         Ok(instance)
     }
 
+    /// Refuses metadata that the URL does not tell: its keys are read as something else.
+    fn check_kept(&self, instance: &Instance, url: &DubboUrl) -> Result<(), LayoutError> {
+        let back = self.instance(url).map(|back| back.metadata).unwrap_or_default();
+        match instance.metadata.iter().find(|(key, value)| back.get(*key) != Some(value)) {
+            Some((key, _)) => Err(LayoutError::Reserved { key: shorten(key) }),
+            None => Ok(()),
+        }
+    }
+
     /// Name and data of a new leaf.
     fn fresh(&self, instance: &Instance) -> Result<(String, Bytes), LayoutError> {
         let mut url = self.url(instance);
         self.add_defaults(&mut url, instance.lifetime);
         let name = self.name_of(&url)?;
-        let back = self.instance(&url).map(|back| back.metadata).unwrap_or_default();
-        let lost = instance.metadata.iter().find(|(key, value)| back.get(*key) != Some(value));
-        if let Some((key, _)) = lost {
-            return Err(LayoutError::Reserved { key: crate::registry::address::shorten(key) });
-        }
+        self.check_kept(instance, &url)?;
         Ok((name, Bytes::copy_from_slice(instance.address.host().as_bytes())))
     }
 
@@ -296,7 +301,7 @@ impl DubboInterface {
         if was.protocol != now.protocol {
             url.protocol = now.protocol;
         }
-        Some(self.name_of(&url).map(|name| (name, data)))
+        Some(self.name_of(&url).and_then(|name| self.check_kept(instance, &url).map(|()| (name, data))))
     }
 }
 

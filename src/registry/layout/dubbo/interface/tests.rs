@@ -61,6 +61,16 @@ fn a_change_keeps_the_rest_of_the_url() {
     assert_eq!(url.parameters.len(), DubboUrl::decode(&name).unwrap().parameters.len() + 1);
 }
 
+/// Found by the fuzz target: the weight went over a parameter that was none.
+#[test]
+fn a_change_over_a_parameter_that_is_none_is_refused() {
+    let name = JAVA.replace("pid%3D7", "weight%3Dheavy");
+    let mut instance = read(&name);
+    assert_eq!((instance.weight, &*instance.metadata["weight"]), (100, "heavy"));
+    instance.weight = 50;
+    assert_eq!(DubboInterface::new().leaf(&instance), Err(LayoutError::Reserved { key: "weight".into() }));
+}
+
 #[test]
 fn ipv6_is_bracketed_and_read_bare() {
     let instance = Instance::new("org.x.Demo", "i", "[2001:db8::1]:20880".parse().unwrap());
