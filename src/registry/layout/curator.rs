@@ -94,10 +94,15 @@ impl Curator {
     }
 
     fn leaf_name(&self, id: &str) -> String {
-        let last = |count| id.len().checked_sub(count).and_then(|at| id.get(at..));
-        let drawn = [10, 11].into_iter().filter_map(last).any(sequence::is_drawn);
-        if self.sequential && !drawn { format!("{id}{}", sequence::number(id)) } else { id.to_owned() }
+        let add = self.sequential && !ends_drawn(id);
+        if add { format!("{id}{}", sequence::number(id)) } else { id.to_owned() }
     }
+}
+
+/// Whether a server has drawn the end of this name.
+fn ends_drawn(name: &str) -> bool {
+    let last = |count| name.len().checked_sub(count).and_then(|at| name.get(at..));
+    [10, 11].into_iter().filter_map(last).any(sequence::is_drawn)
 }
 
 impl Form for Curator {
@@ -110,7 +115,7 @@ impl Form for Curator {
 
     fn instance_of(&self, service: &str, json: &Json, leaf_name: &str) -> Result<Instance, ReadError> {
         let mut instance = self.schema.read(service, json)?;
-        if self.sequential && self.leaf_name(&instance.id) != leaf_name {
+        if self.sequential && ends_drawn(leaf_name) {
             leaf_name.clone_into(&mut instance.id);
         }
         extras::lift(&mut instance, EXTRAS);

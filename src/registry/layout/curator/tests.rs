@@ -111,6 +111,8 @@ fn sequential_leaves_have_one_name_each_and_others_are_instances_of_their_own() 
     assert!(digits.len() == 10 && digits.parse::<i32>().is_err(), "{digits}");
     assert!(written(&layout, &instance).contains(r#""id":"id-1""#));
     assert!(written(&layout, &instance).contains(r#""serviceType":"DYNAMIC_SEQUENTIAL""#));
+    // One that is not sequential at all keeps its id. Found by the fuzz target.
+    assert_eq!(read_named(&layout, "id-1000000p007", LIVE).unwrap().id, "id-1");
     let drawn = LIVE.replace("DYNAMIC", "DYNAMIC_SEQUENTIAL");
     for name in ["id-10000000003", "id-10000000004", "id-1-2147483648"] {
         let other = read_named(&layout, name, &drawn).unwrap();
