@@ -152,7 +152,7 @@ pub(super) fn unescape(name: &str) -> Result<String, ReadError> {
                 out.push(u8::try_from(high * 16 + low).map_err(|_| broken())?);
             }
             b'+' => out.push(b' '),
-            b'!'..=b'~' => out.push(byte),
+            b'!'..=b'~' if byte != b'/' => out.push(byte),
             _ => return Err(ReadError::Name { why: "it is not encoded" }),
         }
     }
@@ -216,6 +216,7 @@ mod tests {
             ("dubbo%3A%2F%2", "an escape in it is broken"),
             ("dubbo%3A%zz", "an escape in it is broken"),
             ("dubbo%3A%2F%2Fh\n", "it is not encoded"),
+            ("dubbo%3A%2F%2Fh/s", "it is not encoded"),
             ("dubbo%3A%2F%2Fé", "it is not encoded"),
         ] {
             assert_eq!(DubboUrl::decode(name), Err(ReadError::Name { why }), "{name:?}");
