@@ -15,7 +15,7 @@
 //! | `unregisterService` | [`Registered::deregister`](crate::registry::Registered::deregister) | |
 //! | `queryForInstances`, `ServiceCache` | [`Discovery::discover`](crate::registry::Discovery::discover) | one malformed leaf does not fail the others; changes say what changed |
 //! | `ServiceProvider`: round robin, random | [`Balance`](crate::registry::Balance) | |
-//! | `noteError`, `DownInstancePolicy` | [`Services::report_failure`](crate::registry::Services::report_failure) | persistent instances only: the others go with their session |
+//! | `noteError`, `DownInstancePolicy` | [`Services::report_failure`](crate::registry::Services::report_failure) | see [`balancing`](crate::manual::balancing) for what becomes of it |
 //!
 //! # What is not carried
 //!
