@@ -12,6 +12,26 @@ pub const JSON_DEPTH: usize = 64;
 /// Bytes of one payload that is parsed: ZooKeeper's own default for the largest znode.
 pub const PAYLOAD_LEN_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a leaf's name in a layout that says all in it: Dubbo's URLs with hundreds of methods have a few thousand, and the
+/// list of a hundred such children still fits a frame.
+pub const LEAF_LEN_BYTES: usize = 16 * 1024;
+
+/// How long readers may go on calling an instance whose leaf is gone, in layouts whose readers watch: an event and a read.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// The same for Spring Cloud, whose load balancer keeps what it read for 35 s.
+pub const SPRING_DRAIN_GRACE: Duration = Duration::from_secs(40);
+
+/// The same for Dubbo, whose consumers put a change off for 5 s.
+pub const DUBBO_DRAIN_GRACE: Duration = Duration::from_secs(10);
+
+/// The same for server sets: Finagle keeps what vanished for one epoch of 10 s, which may have just begun.
+pub const FINAGLE_DRAIN_GRACE: Duration = Duration::from_secs(20);
+
+/// Children of a directory that are looked at before a registration in it, for leaves of other layouts: those of one layout
+/// mostly stand together, and few are enough to tell.
+pub const NEIGHBOURS_READ: usize = 8;
+
 /// Takeovers of one leaf within [`TAKEOVER_WINDOW`]: enough for restarts in a row, too few for a war between twins.
 pub const TAKEOVERS: usize = 3;
 

@@ -84,7 +84,7 @@ impl Layout for Plain {
         let address: Address = found.name.parse()?;
         let mut instance = Instance::new(service, found.name, address);
         instance.lifetime = found.stat.lifetime();
-        if !found.data.is_empty() {
+        if !found.data.is_empty() && !planted!("layout_plain_payload_dropped") {
             instance.carried = Some(Carried { layout: NAME, payload: found.data.clone() });
         }
         Ok(instance)

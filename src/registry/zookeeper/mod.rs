@@ -6,6 +6,7 @@
 mod discover;
 mod disk;
 mod listing;
+mod neighbours;
 mod places;
 mod register;
 mod requests;
@@ -23,7 +24,7 @@ use self::listing::Lister;
 use self::places::Places;
 use self::register::{Keeper, Wish};
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
-use super::layout::Layout;
+use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::reconcile::Standing;
@@ -125,6 +126,16 @@ impl ZooKeeper {
         &self.client
     }
 
+    /// Whose readers would be harmed by leaves of this layout in the directory of `service`, or by what stands there among
+    /// other readers of it: told from its children and the payloads of the first of them. [`register`](Registration::register) asks
+    /// it too, beside everything else it does, and warns.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if the service has no directory, [`Error::Client`] if it cannot be read. One that is missing harms nobody.
+    pub async fn clashes(&self, service: &str) -> Result<Vec<Clash>, Error> {
+        Ok(neighbours::clashes(&self.client, &*self.layout, self.layout.service_dir(service)?).await?)
+    }
+
     async fn settled(&self, builder: InstanceBuilder) -> Result<super::Instance, Error> {
         let env = |name: &str| std::env::var(name).ok();
         if needs_socket(builder.given(), env) && self.client.local_addr().is_none() {
@@ -132,7 +143,10 @@ impl ZooKeeper {
             let _ = tokio::time::timeout(ADDRESS_WAIT, connected(&self.client)).await;
         }
         let (address, source) = settle(builder.given(), env, self.client.local_addr())?;
-        let instance = builder.build(address, super::entropy())?;
+        let mut instance = builder.build(address, super::entropy())?;
+        if self.layout.tells_time() && instance.registered_at_ms.is_none() {
+            instance.registered_at_ms = wall_clock_ms();
+        }
         tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
         Ok(instance)
     }
@@ -141,6 +155,7 @@ impl ZooKeeper {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let instance = Arc::new(self.settled(builder).await?);
         let leaf = self.layout.leaf(&instance)?;
+        let dir = leaf.dir.clone();
         let place = self.places.claim(&leaf, &instance.service)?;
         let keeps = self.layout.keeps_leaf(&instance);
         let wish =
@@ -151,6 +166,7 @@ impl ZooKeeper {
         let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
         let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
         runtime.spawn(keeper.run());
+        runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
         Ok(Registered::new(Box::new(control), instance, receiver))
     }
 
@@ -183,6 +199,13 @@ impl ZooKeeper {
     pub(super) fn layout(&self) -> &dyn Layout {
         &*self.layout
     }
+}
+
+/// Milliseconds since 1970. Nothing is decided by them.
+#[expect(clippy::disallowed_methods, reason = "for display only, in layouts whose own writers say it")]
+fn wall_clock_ms() -> Option<u64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 fn needs_socket(given: &Given, env: impl Fn(&str) -> Option<String>) -> bool {
