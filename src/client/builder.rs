@@ -232,6 +232,9 @@ impl Builder {
             crate::path::validate(&self.chroot)
                 .map_err(|error| Error::new(ConnectStringError::Chroot(error)))?;
         }
+        if planted!("client_thread_shared") {
+            self.home = Home::Here;
+        }
         let (runtime, thread) = match &self.home {
             Home::Here => (Handle::try_current().map_err(|_| Error::new(Kind::NoRuntime))?, None),
             Home::Runtime(handle) => (handle.clone(), None),
