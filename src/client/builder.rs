@@ -129,7 +129,8 @@ impl Builder {
         self
     }
 
-    /// Credentials presented on every connection, ahead of everything else: `("digest", "user:password")`.
+    /// Credentials presented on every connection, ahead of everything else: `("digest", "user:password")`. Scheme `digest`
+    /// sends the password as it is: over plain TCP to another machine that is warned of, once a client.
     pub fn auth(mut self, scheme: &str, auth: impl Into<Bytes>) -> Self {
         self.config.auth.push(Auth { scheme: scheme.to_owned(), auth: auth.into() });
         self

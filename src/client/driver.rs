@@ -189,12 +189,9 @@ impl Driver {
         match dialled {
             Ok(connection) => {
                 self.forget_connection();
-                let local = connection.local_addr();
+                self.hub.arrived(connection.ends());
                 self.connection = Some((conn, connection));
-                self.attend(cx, |core, now, _| {
-                    core.local = local;
-                    core.session.handle_connected(now, conn);
-                });
+                self.attend(cx, |core, now, _| core.session.handle_connected(now, conn));
             }
             Err(loss) => {
                 self.attend(cx, |core, now, _| core.session.handle_dial_failed(now, conn, loss));

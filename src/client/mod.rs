@@ -16,6 +16,7 @@ mod follow;
 mod hub;
 mod multi;
 mod nodes;
+mod plain_text;
 mod stats;
 mod transport;
 mod tree;
@@ -253,7 +254,7 @@ impl Client {
     /// transports without one, and before the first.
     #[must_use]
     pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
-        self.hub.lock().local
+        self.hub.lock().ends.map(|ends| ends.near)
     }
 
     /// Counters, and latencies by operation.
