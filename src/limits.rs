@@ -97,6 +97,10 @@ pub const PING_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How late a timer may be handled before the lateness is put down to us and not to the server.
 pub const LATE_SLACK: Duration = Duration::from_millis(100);
 
+/// How much further the wall clock must have come than the monotonic one before the machine is taken to have slept: no
+/// sleep is shorter, and no clock that is slewed gets there between two looks.
+pub const SLEEP_NOTICED: Duration = Duration::from_millis(500);
+
 /// How long `close` waits for the server's word.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::follow::Next;
 use super::hub::{Core, Hub, Status, Token, now};
+use super::sleep::warn_of;
 use super::transport::{Connection, Dial, Lookup, Probe, Transport, loss};
 use super::watch_buffer::WatchBuffer;
 use crate::jute::Writer;
@@ -277,6 +278,8 @@ impl Driver {
         }
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
+        let (slept, _) = self.attend(cx, |core, now, _| core.notice_sleep(now));
+        warn_of(slept);
         if self.input.is_empty() {
             // Time passed: an idle session gives its buffers back.
             self.input = BytesMut::new();

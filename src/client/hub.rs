@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::Sleep;
 
 use super::plain_text::Ends;
+use super::sleep::{Sleep as MachineSleep, clocks};
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
 use crate::limits;
@@ -64,6 +65,8 @@ pub(super) struct Core {
     pub(super) auth: Vec<Auth>,
     /// Leases of this session that the server refused to renew.
     pub(super) refused: BTreeSet<LeaseId>,
+    /// Whether the machine slept.
+    pub(super) sleep: MachineSleep,
     driver: Option<Waker>,
     /// The driver was woken and has not looked yet.
     woken: bool,
@@ -117,6 +120,7 @@ impl Hub {
             servers,
             auth,
             refused: BTreeSet::new(),
+            sleep: MachineSleep::new(clocks),
             driver: None,
             woken: false,
         };
@@ -330,7 +334,7 @@ impl Core {
     }
 
     /// The driver's waker, if it has to be woken.
-    fn wake(&mut self) -> Option<Waker> {
+    pub(super) fn wake(&mut self) -> Option<Waker> {
         if std::mem::replace(&mut self.woken, true) {
             return None;
         }
@@ -347,7 +351,7 @@ impl Core {
     }
 }
 
-/// The one place where the client reads a clock: tokio's, so that a paused runtime pauses the session too.
+/// The one place where the client reads the time: from tokio's clock, so that a paused runtime pauses the session too.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

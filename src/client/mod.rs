@@ -17,6 +17,7 @@ mod hub;
 mod multi;
 mod nodes;
 mod plain_text;
+mod sleep;
 mod stats;
 mod transport;
 mod tree;
@@ -193,11 +194,11 @@ impl Client {
     }
 
     /// Until when the ensemble certainly has not given this session up; see
-    /// [`Session::lease_until`](crate::session::Session::lease_until). Locks and leaders trust nothing after it.
+    /// [`Session::lease_until`](crate::session::Session::lease_until). Locks and leaders trust nothing after it. To be asked for
+    /// before each step: a sleep of the machine shortens it, and a moment that was noted down before does not know of that.
     #[must_use]
     pub fn lease_until(&self) -> Option<Instant> {
-        let core = self.hub.lock();
-        if core.refuses(self.pinned).is_some() { None } else { core.session.lease_until() }
+        self.hub.lease_until(self.pinned)
     }
 
     /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped: by a write that

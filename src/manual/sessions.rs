@@ -116,6 +116,13 @@
 //! If the server refuses a renewal, because the znode is gone or was changed, renewing ends and a warning is logged;
 //! [`lease_until`](crate::Client::lease_until) then runs out unless other writes move it.
 //!
+//! A machine that sleeps (a laptop, a suspended virtual machine) wakes up with a clock that stood still, which would make a lease of
+//! yesterday look fresh. So whenever you ask for the lease, and whenever one of its own timers goes off, the client looks at how
+//! far the wall clock has come meanwhile. If that is half a second more than it should be, what was proved before is older by
+//! as much, the lease is renewed, the server is asked for a sign of life, to be given within a third of the timeout, and a warning
+//! is logged. A wall clock that is set forward looks the same, and costs no more than that. So ask for the lease before each step,
+//! and keep none over a sleep.
+//!
 //! What no client can do: stop a program that is itself stopped between the look at the clock and the step. Where that matters,
 //! let the step itself be checked: put `check(lock, version)` into the same
 //! [`transaction`](crate::Client::transaction), or hand `czxid` as a fencing token to whatever you write to.

@@ -6,6 +6,7 @@ mod cuts;
 mod faults;
 mod hostile;
 mod pace;
+mod pauses;
 mod racing;
 mod read_only;
 mod requests;
