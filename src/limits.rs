@@ -101,6 +101,13 @@ pub const LATE_SLACK: Duration = Duration::from_millis(100);
 /// sleep is shorter, and no clock that is slewed gets there between two looks.
 pub const SLEEP_NOTICED: Duration = Duration::from_millis(500);
 
+/// Connections in a row that served and were closed by the server, before another client is taken to use the same session.
+/// Three are a rolling restart of an ensemble.
+pub const CONTENDED: u32 = 4;
+
+/// After so many of them the one that resumed the session leaves it to the one that began it, or it would go on for ever.
+pub const CONTENDED_END: u32 = 10;
+
 /// How long `close` waits for the server's word.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 

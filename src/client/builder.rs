@@ -153,6 +153,9 @@ impl Builder {
     /// Attaches to a session begun elsewhere ([`Client::credentials`]), instead of beginning one. No server that is behind
     /// [`last_zxid`](Credentials::last_zxid) takes it up, so reads do not go back in time. Its watches and authentication do
     /// not come along: they belong to connections.
+    ///
+    /// Whoever used the session before must have stopped: if it goes on, each attach takes the session from the other. That is
+    /// noticed, and this client ends with [`End::Contended`](crate::session::End::Contended), without closing the session.
     pub fn resume(mut self, credentials: Credentials) -> Self {
         self.config.credentials = Some(credentials);
         self

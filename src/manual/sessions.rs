@@ -22,7 +22,7 @@
 //!                                   |                                      |
 //!                                   v                                      v
 //!                     Ended(Closed, ClosedUnconfirmed,              Ended(Expired), or for a
-//!                           AuthFailed)                             following handle: Connecting
+//!                 AuthFailed, Contended)                             following handle: Connecting
 //! ```
 //!
 //! A disconnected session may also be told at once that it has expired, without passing through Lost; and it may be closed
@@ -148,6 +148,13 @@
 //! store as you like. The last keeps reads from going back in time: a server that is behind it does not take the session up.
 //! Ephemerals come along; watches and authentication belong to connections and do not. Whoever holds the password holds the
 //! session, so it never shows in logs or `Debug` output.
+//!
+//! One at a time: each attach makes the server close the other's connection, so two clients of one session take it from each other.
+//! No server says so. After four connections in a row that served and were closed by the server, each within a session timeout
+//! of the one before and without any failed attempt in between, both clients log a warning and come back less and less often (a third
+//! of the timeout apart at most, or the session would be at risk if it is the server that is broken). After ten, the one that
+//! *resumed* the session leaves it to the other: it ends as [`Contended`](crate::session::End::Contended), does not close the session,
+//! and no new one follows, since who resumes a session wants that one. The client that began it never ends for this reason.
 //!
 //! # Read-only servers
 //!

@@ -115,6 +115,7 @@ impl<T> Session<T> {
     pub(super) fn attempt_failed(&mut self, now: Instant, server: Server, loss: Loss) {
         self.link = Link::Down { retry_at: None };
         self.actions.push_back(Action::Event(Event::AttemptFailed { server, loss }));
+        self.contention.forget();
         if self.closing.is_some() {
             return self.end(End::ClosedUnconfirmed);
         }
@@ -142,6 +143,11 @@ impl<T> Session<T> {
         }
         let since = *self.behind_since.get_or_insert(now);
         now >= since + self.timeout().max(limits::BEHIND_MIN)
+    }
+
+    /// Whether the server owes no answer.
+    fn is_unasked(&self) -> bool {
+        matches!(&self.link, Link::Up(up) if up.pending.is_empty() && up.auth_pending.is_empty())
     }
 
     fn is_lost(&self) -> bool {
@@ -286,6 +292,7 @@ impl<T> Session<T> {
             inbound: Inbound::default(),
             restore: (!self.watches.is_empty()).then_some(restore),
             alone: false,
+            served: false,
             removals: 0,
             pings: 0,
             since: now,
@@ -299,6 +306,9 @@ impl<T> Session<T> {
             self.present_auth(now, index);
         }
         self.pump(now);
+        if self.contention.suspects() && self.is_unasked() {
+            self.ping(now);
+        }
         self.begin_search(now, read_only);
     }
 }

@@ -12,6 +12,7 @@ mod action;
 mod chance;
 mod config;
 mod connect;
+mod contention;
 mod ending;
 mod error;
 mod flow;
@@ -46,6 +47,7 @@ use crate::jute::Writer;
 use crate::limits;
 use abilities::Abilities;
 use chance::Chance;
+use contention::Contention;
 use lease::{Held, Leases};
 use link::Link;
 use queue::Waiting;
@@ -90,6 +92,7 @@ pub struct Session<T> {
     leases: Leases,
     auth: Vec<Credential<T>>,
     abilities: Abilities,
+    contention: Contention,
     actions: VecDeque<Action<T>>,
     /// Frames that will not go out.
     debris: Vec<Writer>,
@@ -221,6 +224,7 @@ impl<T> Session<T> {
             leases: Leases::default(),
             auth,
             abilities: Abilities::default(),
+            contention: Contention::default(),
             actions: VecDeque::new(),
             debris: Vec::new(),
             places: 0,

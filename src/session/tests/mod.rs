@@ -2,6 +2,7 @@
 
 mod answers;
 mod connecting;
+mod contention;
 mod cuts;
 mod faults;
 mod hostile;
