@@ -172,6 +172,8 @@ pub const PARENT_ROUNDS: usize = 10;
 /// Nobody waits longer: sums with the present must not overflow.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// How long at least every server must have closed on the handshake, after contact was lost, before the client takes it that
-/// the ensemble is behind it for good: servers that start or elect close in the same way.
+/// How long at least every server must have closed on the handshake, after contact was lost, before the client asks whether
+/// the ensemble is behind it for good, and between two times that it asks: servers that start or elect close in the same way.
+/// A deposed leader that has not noticed yet could only give a wrong answer within `syncLimit` ticks, 10 s by default. One and a half session
+/// timeouts, if that is longer: a session that is known and cannot be taken up has expired before the next time.
 pub const BEHIND_MIN: Duration = Duration::from_secs(10);

@@ -61,10 +61,14 @@
 //! once more at the next contact, and the ensemble decides. The Java client, since ZOOKEEPER-4508, ends it by itself
 //! at the same moment; before that release it waited for a server's word for ever.
 //!
-//! *Expired* is the ensemble's word. One other thing counts as that word: every server of the list has, for longer than 4/3 of the
-//! timeout, closed on this client before the handshake although it accepted the connection. That is how servers treat a
-//! client that has seen later transactions than they have, and it means that the ensemble was restored or wiped. Clients that
-//! miss this offer their old transaction number for ever and never connect again.
+//! *Expired* is the ensemble's word, and nothing else counts as that word. An ensemble that was restored or wiped does not give it by
+//! itself: its servers accept a client's connection and close before the handshake if it has seen later transactions than they
+//! have. Clients that miss this offer their old transaction number for ever and never connect again. But servers without a leader close
+//! in the same way, and the next leader may well keep the session. So when, after contact was lost, every server of the
+//! list has closed like that for one and a half timeouts (10 s at least), the client offers the session once to each without the
+//! number. An ensemble that is behind answers now, and if it does not know the session, that has expired, and the next one begins afresh.
+//! One without a leader goes on closing, and is waited for, however long that takes. If the session is known after
+//! all, it is not taken up in that way, or reads could go back in time: the client hangs up and offers it with its number again.
 //!
 //! # Following and pinned handles
 //!

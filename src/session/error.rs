@@ -142,7 +142,7 @@ pub enum Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum End {
-    /// The server said so, or every server has been behind this client for long.
+    /// The server said so.
     #[error("expired")]
     Expired,
     /// Credentials were refused.

@@ -428,7 +428,6 @@ impl World {
         match end {
             End::Expired => {
                 self.census.reach(State::Expired);
-                // Members without a leader close on everybody, and for long enough that is taken for an ensemble that was wiped.
                 let last = self
                     .wires
                     .iter()
@@ -438,7 +437,7 @@ impl World {
                     return self.judge_all_back(client);
                 }
                 if !told {
-                    return self.left_behind(client);
+                    self.fail(format!("client {client} gives {id:#x} up on nobody's word"));
                 }
                 if id != 0
                     && !wild
@@ -458,11 +457,6 @@ impl World {
             End::ClosedUnconfirmed => self.census.reach(State::ClosedUnconfirmed),
             _ => {}
         }
-        self.judge_all_back(client);
-    }
-
-    fn left_behind(&mut self, client: usize) {
-        self.census.reach(State::LeftBehind);
         self.judge_all_back(client);
     }
 
