@@ -293,7 +293,10 @@ impl Client {
     /// Dropping the future does not take the close back.
     ///
     /// # Errors
-    /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out.
+    /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out. Without a
+    /// connection there is nobody to give it, and the session ends at once in this way: also right behind the refusal of an
+    /// operation that an older server does not know, since it closes the connection with that answer. Who must have its ephemerals
+    /// gone deletes them, or waits for [`State::Connected`] before it closes.
     pub async fn close(&self) -> Result<(), Error> {
         let mut status = self.hub.status.subscribe();
         if !self.hub.close(self.pinned) {

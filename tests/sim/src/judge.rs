@@ -433,7 +433,9 @@ impl World {
                     .iter()
                     .rfind(|wire| wire.client == client && wire.serial == self.clients[client].serial);
                 let told = last.is_some_and(|wire| wire.greeted);
-                if told && self.refused.contains(&id) {
+                // A server that answers garbage may say anything.
+                let garbled = !told && last.is_some_and(|wire| wire.garbled);
+                if garbled || (told && self.refused.contains(&id)) {
                     return self.judge_all_back(client);
                 }
                 if !told {
