@@ -159,6 +159,7 @@
 //! of the timeout apart at most, or the session would be at risk if it is the server that is broken). After ten, the one that
 //! *resumed* the session leaves it to the other: it ends as [`Contended`](crate::session::End::Contended), does not close the session,
 //! and no new one follows, since who resumes a session wants that one. The client that began it never ends for this reason.
+//! (Two members of an ensemble close the other's connection only when that one writes: until then neither can know.)
 //!
 //! # Read-only servers
 //!
