@@ -55,8 +55,6 @@ pub enum State {
     ClosedUnconfirmed,
     /// A session was resumed by another process.
     Resumed,
-    /// All members closed on a client for so long that it gave its session up.
-    LeftBehind,
     /// A server broke the protocol.
     Violation,
     /// A request was cancelled on its way.
@@ -68,7 +66,7 @@ pub enum State {
 }
 
 /// All of them.
-pub const STATES: [State; 28] = [
+pub const STATES: [State; 27] = [
     State::UnknownFate,
     State::UnknownApplied,
     State::UnknownNotApplied,
@@ -92,7 +90,6 @@ pub const STATES: [State; 28] = [
     State::Closed,
     State::ClosedUnconfirmed,
     State::Resumed,
-    State::LeftBehind,
     State::Violation,
     State::CancelledOnItsWay,
     State::DeadlineOnItsWay,

@@ -428,17 +428,18 @@ impl World {
         match end {
             End::Expired => {
                 self.census.reach(State::Expired);
-                // Members without a leader close on everybody, and for long enough that is taken for an ensemble that was wiped.
                 let last = self
                     .wires
                     .iter()
                     .rfind(|wire| wire.client == client && wire.serial == self.clients[client].serial);
                 let told = last.is_some_and(|wire| wire.greeted);
-                if told && self.refused.contains(&id) {
+                // A server that answers garbage may say anything.
+                let garbled = !told && last.is_some_and(|wire| wire.garbled);
+                if garbled || (told && self.refused.contains(&id)) {
                     return self.judge_all_back(client);
                 }
                 if !told {
-                    return self.left_behind(client);
+                    self.fail(format!("client {client} gives {id:#x} up on nobody's word"));
                 }
                 if id != 0
                     && !wild
@@ -458,11 +459,6 @@ impl World {
             End::ClosedUnconfirmed => self.census.reach(State::ClosedUnconfirmed),
             _ => {}
         }
-        self.judge_all_back(client);
-    }
-
-    fn left_behind(&mut self, client: usize) {
-        self.census.reach(State::LeftBehind);
         self.judge_all_back(client);
     }
 
