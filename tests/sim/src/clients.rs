@@ -57,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) id: i64,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) is_connected: bool,
+    /// The member that it is or was connected to serves readers only.
+    pub(crate) is_read_only: bool,
     pub(crate) is_lost: bool,
     pub(crate) closing: bool,
     pub(crate) ended: Option<End>,
@@ -100,6 +102,7 @@ impl Client {
             id: 0,
             credentials: None,
             is_connected: false,
+            is_read_only: false,
             is_lost: false,
             closing: false,
             ended: None,
@@ -146,6 +149,7 @@ impl World {
         one.leases.clear();
         one.holes.clear();
         one.last_logged = 0;
+        one.is_read_only = false;
         one.armed = Time::MAX;
         one.session = Some(Session::new(config, now));
         self.line(format!("c{client}    a session {}", if resumes { "goes on" } else { "is to begin" }));
@@ -157,6 +161,7 @@ impl World {
 
     /// The client's process is gone without a word; its connections close.
     pub(crate) fn abandon_session(&mut self, client: usize) {
+        self.note_vanished(client);
         let wires: Vec<usize> = self.open_wires(client);
         for wire in wires {
             self.close_wire(wire);
@@ -191,7 +196,7 @@ impl World {
     }
 
     /// Runs whatever is wanted of a client while it does not stand still.
-    fn is_still(&mut self, client: usize, event: Event) -> bool {
+    pub(crate) fn is_still(&mut self, client: usize, event: Event) -> bool {
         let still = self.clients[client].paused > 0;
         if still {
             self.clients[client].deferred.push(event);
@@ -416,6 +421,7 @@ impl World {
             Action::Complete { token, outcome } => self.complete(client, token, &outcome),
             Action::Notify { watcher, notice } => self.notify(client, watcher, &notice),
             Action::Event(event) => self.session_event(client, &event),
+            Action::Probe { conn, server, address } => self.probe(client, conn, &server, address),
             // An output of a later day: it is left undone, as a driver may be slow to do it.
             _ => {}
         }

@@ -93,6 +93,7 @@ impl World {
         }
         request.back = step;
         request.fate = outcome.as_ref().err().map(|error| error.fate);
+        self.note_back(client, token, outcome);
         self.clients[client].out_now.retain(|out| *out != token);
         let answered =
             outcome.as_ref().map_or_else(|error| matches!(error.cause, Cause::Server(_)), |_| true);
@@ -318,7 +319,8 @@ impl World {
             Notice::Event { event_type, path, zxid } => {
                 self.judge_event(client, watcher, &watched, *event_type, path, *zxid);
             }
-            Notice::Gap if !watched.kind.is_one_shot() => {
+            // Not watched at this server is as good as a gap.
+            Notice::Gap | Notice::NotWatched if !watched.kind.is_one_shot() => {
                 self.census.reach(State::Gap);
                 if let Some(watched) = self.clients[client].watchers.get_mut(&watcher) {
                     watched.floating = true;
@@ -387,11 +389,15 @@ impl World {
                 let another = *reattached && one.id != *session_id && !one.wild;
                 one.id = *session_id;
                 let _ = timeout;
+                self.note_session(client, *session_id);
                 if twice || another {
                     return self.fail(format!("client {client} is connected twice, or as another"));
                 }
+                let was_read_only = std::mem::replace(&mut self.clients[client].is_read_only, *read_only);
                 if *read_only {
                     self.census.reach(State::ReadOnly);
+                } else if was_read_only {
+                    self.census.reach(State::ReadOnlyThenReadWrite);
                 }
                 if was_lost {
                     self.census.reach(State::LostThenReattached);
@@ -421,6 +427,7 @@ impl World {
     }
 
     fn session_ended(&mut self, client: usize, end: End) {
+        self.note_end(client, end);
         let one = &mut self.clients[client];
         one.ended = Some(end);
         one.is_connected = false;

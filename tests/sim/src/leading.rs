@@ -14,9 +14,12 @@ impl World {
     /// A member's server wants something of its leader.
     pub(crate) fn propose(&mut self, member: usize, proposal: Proposal) {
         let latency = self.member_latency();
-        let now = self.now;
+        let (now, instant) = (self.now, self.instant());
         let one = &mut self.ensemble.members[member];
         match one.role {
+            Role::Following(_) if matches!(proposal.wish, Wish::Sync) && planted!("sim_sync_at_once") => {
+                one.core.handle_synced(proposal.id, instant);
+            }
             Role::Leading(_) => self.lead(member, member, proposal),
             Role::Following(_) => {
                 let at = one.outbox.back().map_or(0, |(at, _)| *at).max(now + latency);
@@ -174,6 +177,9 @@ impl World {
         self.mix(&[32, zxid.unsigned_abs()]);
         if let Err(what) = self.model.take(&txn) {
             self.fail(format!("the log is wrong: {what}"));
+        }
+        if session == 0 {
+            self.note_reaped(&txn.change, zxid);
         }
         if let Some(token) = token {
             self.judge_logged(token, &txn);

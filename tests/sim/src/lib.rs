@@ -9,6 +9,7 @@
 //! - [`ensemble`] is the log and the members; `leading` is the way to the log and back, `roles` who leads and who is gone;
 //! - `wires` is the network, `clients` drive the sessions, `workload` is what they do, `faults` what goes wrong;
 //! - [`model`] is what the log says, [`ledger`] what was asked, `judge` holds one against the other;
+//! - `record` is what the clients knew, for the checker of histories, which knows nothing of the log;
 //! - [`census`] counts what occurred, [`trace`] is what a run comes to as one number.
 
 #![expect(
@@ -35,6 +36,8 @@ pub mod ledger;
 pub mod model;
 pub mod plan;
 mod plants;
+mod probes;
+mod record;
 mod roles;
 pub mod seeds;
 pub mod trace;

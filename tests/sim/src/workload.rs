@@ -161,6 +161,10 @@ impl World {
             }
             OpCode::GET_ACL => (RequestBody::GetAcl(GetAclRequest { path: text }), None),
             OpCode::SYNC => (RequestBody::Sync(SyncRequest { path: text }), None),
+            // Nothing at all is no number: only of the root, whose history is not checked.
+            OpCode::SET_DATA if &**path == "/" => {
+                (RequestBody::SetData(SetDataRequest { path: text, data: None, version }), None)
+            }
             OpCode::SET_DATA => (RequestBody::SetData(SetDataRequest { path: text, data, version }), None),
             OpCode::DELETE => (RequestBody::Delete(DeleteRequest { path: text, version }), None),
             OpCode::SET_ACL => {
@@ -216,9 +220,14 @@ impl World {
     fn multi(&mut self) -> RequestBody {
         let count = self.chance.between(1, 4);
         let mut ops = Vec::new();
+        let mut named = std::collections::BTreeSet::new();
         for _ in 0..count {
             let path = Ustring::from(&*self.some_path());
             let data = self.data();
+            // The history knows each znode of a transaction by one step, and no root.
+            if path.as_str() == "/" || !named.insert(path.clone()) {
+                continue;
+            }
             ops.push(match self.chance.below(4) {
                 0 => Op::Delete(DeleteRequest { path, version: -1 }),
                 1 | 2 => Op::SetData(SetDataRequest { path, data, version: -1 }),
@@ -233,11 +242,15 @@ impl World {
         RequestBody::Multi(MultiRequest::new(ops))
     }
 
+    /// No two are the same, so that what is read tells who wrote it.
     fn data(&mut self) -> Option<Bytes> {
         let number = self.chance.draw().to_be_bytes();
         match self.chance.below(40) {
-            0 => None,
-            1 => Some(Bytes::from(vec![number[0]; 20_000])),
+            0 | 1 => {
+                let mut long = vec![number[0]; 20_000];
+                long.splice(..8, number);
+                Some(Bytes::from(long))
+            }
             _ => Some(Bytes::copy_from_slice(&number)),
         }
     }
@@ -268,6 +281,7 @@ impl World {
         let request = &mut self.ledger[token as usize];
         (request.watch, request.pipelined, request.deadline) = (watch, pipelined, deadline);
         let now = self.instant();
+        self.note_asked(token, body);
         let Some(session) = &mut self.clients[client].session else { return };
         match session.submit(now, wish, token) {
             Ok(id) => {
@@ -285,7 +299,10 @@ impl World {
                     "c{client}    t{token} {op:?} {path} watch {watch:?} pipelined {pipelined}"
                 ));
             }
-            Err(_) => self.ledger[token as usize].back = self.step,
+            Err(_) => {
+                self.ledger[token as usize].back = self.step;
+                self.note_rejected(token);
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use crate::faults::Active;
 use crate::ledger::Request;
 use crate::model::Model;
 use crate::plan::Plan;
+use crate::record::Record;
 use crate::trace::Trace;
 use crate::wires::Wire;
 
@@ -62,6 +63,7 @@ pub struct World {
     pub(crate) step: u64,
     pub(crate) killed: Vec<i64>,
     pub(crate) refused: Vec<i64>,
+    pub(crate) record: Record,
 }
 
 impl std::fmt::Debug for World {
@@ -123,6 +125,7 @@ impl World {
             step: 0,
             killed: Vec::new(),
             refused: Vec::new(),
+            record: Record::default(),
         }
     }
 
@@ -152,6 +155,7 @@ impl World {
             self.now = self.now.max(time);
             self.step += 1;
             self.take(event);
+            self.note_doubt();
             if self.step > STEPS {
                 self.fail(String::from("it goes round and round"));
             }
@@ -164,6 +168,9 @@ impl World {
             Event::ClientActs(client) => self.client_acts(client),
             Event::Resolved(client, serial, dial) => self.resolved(client, serial, dial),
             Event::Dialled(client, serial, conn) => self.dialled(client, serial, conn),
+            Event::Probed(client, serial, conn, member, probe) => {
+                self.probed(client, serial, conn, member, probe);
+            }
             Event::Deliver(wire, way) => self.deliver(wire, way),
             Event::TakeMore(wire) => {
                 self.take_more(wire);
@@ -215,6 +222,9 @@ impl World {
         self.play(self.now + 3 * longest);
         if self.violation.is_none() {
             self.judge_healed();
+        }
+        if self.violation.is_none() {
+            self.judge_history();
         }
     }
 

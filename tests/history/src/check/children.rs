@@ -77,7 +77,9 @@ fn compare(
         known.iter().filter(|child| at < child.gone || names.contains(child.name))
     {
         let there = if at < *gone { certainly(child, at) } else { Some(false) };
-        if there.is_some_and(|there| there != names.contains(name)) {
+        // One of unknown fate may have had the number before, below a parent that was created again since.
+        let earlier = || numbered(digest, path, name, |op| op.is_unknown());
+        if there.is_some_and(|there| there != names.contains(name)) && !(names.contains(name) && earlier()) {
             let is = if names.contains(name) { "lists" } else { "does not list" };
             let what = format!("{} {is} {path}/{name} at {at:#x}", op.id);
             let fact = child.facts.range(..=at).next_back().or(child.facts.iter().next());
@@ -88,18 +90,22 @@ fn compare(
     }
     let strange = names.iter().filter(|name| known.binary_search_by_key(name, |child| &child.name).is_err());
     for name in strange {
-        let whole = format!("{}/{name}", path.trim_end_matches('/'));
-        let is_known = digest.ops.iter().filter(|op| op.is_done() || op.is_unknown()).any(|op| {
-            op.what.steps().iter().any(|step| {
-                let numbered = matches!(step, Op::Create { path, mode: Mode { sequential: true, .. }, .. } if is_numbered(&whole, path));
-                numbered
-            })
-        });
+        let is_known = numbered(digest, path, name, |op| op.is_done() || op.is_unknown());
         if !is_known {
-            let what = format!("{} lists {whole}, which nobody created", op.id);
+            let what = format!("{} lists {name} below {path}, which nobody created", op.id);
             found.add(Rule::Children, what, [op.invoked, op.completed]);
         }
     }
+}
+
+/// Whether one of these operations may have made this child, as a sequential znode that was given its number.
+fn numbered(digest: &Digest<'_>, path: &str, name: &str, which: impl Fn(&Operation<'_>) -> bool) -> bool {
+    let whole = format!("{}/{name}", path.trim_end_matches('/'));
+    digest.ops.iter().filter(|op| which(op)).any(|op| {
+        op.what.steps().iter().any(|step| {
+            matches!(step, Op::Create { path, mode: Mode { sequential: true, .. }, .. } if is_numbered(&whole, path))
+        })
+    })
 }
 
 /// Whether the child is there at this point, if that is certain.
