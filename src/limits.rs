@@ -73,16 +73,20 @@ pub const MOVE_SPREAD: Duration = Duration::from_secs(1);
 /// server that is slow for longer is no reason to stay.
 pub const LEAVE_WAIT: Duration = Duration::from_secs(2);
 
-/// First backoff after a whole pass over the servers has failed; doubles with every further pass.
+/// First backoff after a whole pass over the servers has failed; four times as long with every further pass, which takes a
+/// while of its own ([`DIAL_WINDOW`]). The first two passes bridge an election.
 pub const BACKOFF_BASE: Duration = Duration::from_millis(100);
 
 /// Longest backoff (a third of the session timeout, if that is shorter).
 pub const BACKOFF_CAP: Duration = Duration::from_secs(10);
 
-/// From the second pass without success on, the pauses between passes amount to so much for each server, and to twice as
-/// much at least (a third of the session timeout, if that is shorter): a client that finds nobody dials at most twice a
-/// second, and each server at most twice a second. As rare as the Java client; the first two passes bridge an election.
-pub const DIAL_SPACING: Duration = Duration::from_millis(500);
+/// Dials of one client within one [`DIAL_WINDOW`], those of probes and of several addresses of one name included. Two: the
+/// server that comes next after the one that died is tried at once, and the second one with it.
+pub const DIALS_A_WINDOW: usize = 2;
+
+/// What [`DIALS_A_WINDOW`] counts over: any second, or any third of the session timeout, if that is shorter. Whole ensembles
+/// restart under thousands of clients; what each of them dials in vain, the servers that come up have to answer.
+pub const DIAL_WINDOW: Duration = Duration::from_secs(1);
 
 /// Pings are never further apart than this, whatever the session timeout: NAT tables forget idle connections.
 pub const PING_INTERVAL_MAX: Duration = Duration::from_secs(10);
@@ -105,6 +109,10 @@ pub const PASSWORD_LEN_BYTES: usize = 64;
 
 /// Addresses tried for one name; a resolver that answers more is not believed.
 pub const ADDRESSES_PER_NAME: usize = 16;
+
+/// Addresses of which is remembered that they were dialled: an attempt that has not the time for all addresses of its name
+/// begins with those that were dialled the longest ago.
+pub const DIALLED_ADDRESSES: usize = 64;
 
 /// Addresses whose abilities are remembered.
 pub const REMEMBERED_ADDRESSES: usize = 64;

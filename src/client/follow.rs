@@ -81,6 +81,7 @@ impl Next {
         let config = Config {
             credentials: None,
             last_zxid: core.session.last_zxid(),
+            pace: core.session.pace(),
             auth: core.auth.clone(),
             servers: core.servers.clone(),
             first: core.session.heading().filter(|_| !planted!("client_goes_anywhere")).cloned(),

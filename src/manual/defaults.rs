@@ -31,8 +31,8 @@
 //! | read deadline | 2/3 T of silence | leaves a third to reach another server; the Java client's rule |
 //! | connect attempt, live session | T/3 shared by all servers, at least 250 ms | every server gets its turn before the session is gone |
 //! | connect attempt, new session | T shared by all servers, at least 250 ms | nothing is at stake yet |
-//! | backoff behind a failed pass | at random up to 100 ms, doubling up to the lesser of 10 s and T/3 | an ensemble that comes back is not met by everyone at once; a live session has no more time than that |
-//! | pause behind the second failed pass in a row, and later ones | at least 0.5 s for each server and 1 s in all, up to T/3 | a client that finds nobody dials at most twice a second, and each server at most twice a second |
+//! | backoff behind a failed pass | at random up to 100 ms, then up to four times as long behind each further one, up to the lesser of 10 s and T/3 | an ensemble that comes back is not met by everyone at once; a live session has no more time than that |
+//! | dials | at most two within any second, or any T/3 if that is shorter; several addresses of one name and probes for a read-write server count as well | behind a loss the next two servers are tried at once, the third a second later; servers that come up have to answer what thousands of clients dial in vain |
 //! | first dial after a loss | at random within 50 ms | all clients of a server that died come at once |
 //! | next address of a name | 250 ms after the last, while that goes on; sooner if the attempt has less time for each | what a black-holed family of addresses costs |
 //! | probe for a read-write server, while on a read-only one | at random within 100 ms, doubling up to 60 s; each has 1 s | the Java client's pauses, with jitter |

@@ -8,12 +8,15 @@
 //! | [`sessions`] | what a session is, when it ends, what ends with it, and what may be trusted meanwhile |
 //! | [`watches`] | which watch to take, what it promises, and what a gap asks of you |
 //! | [`errors_and_retries`] | what became of a request, what is repeated by itself, and what you may repeat |
+//! | `balancing` (feature `registry`) | which strategy to take, what to report, and what happens to an instance that fails |
 //! | [`testing`] | how to test against a ZooKeeper in the same process, and make it misbehave |
 //! | [`defaults`] | every default and every bound, with its reason |
 //!
 //! Where a chapter tells what ZooKeeper does, it names the release or the ticket; all of it was seen on Apache ZooKeeper 3.8
 //! or 3.9, or stands in their sources.
 
+#[cfg(feature = "registry")]
+pub mod balancing;
 pub mod defaults;
 pub mod errors_and_retries;
 pub mod first_hour;

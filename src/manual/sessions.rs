@@ -148,8 +148,8 @@
 //! serve reads. The state is then `ConnectedReadOnly`, and writes are refused with `NotReadOnly`.
 //!
 //! While it lasts the client looks for a better server: it asks the servers of its list in turn, each over a connection beside
-//! its own, whether they take writes (the four-letter word `isro`). The first pause before that is 100 ms, and each is
-//! twice as long as the one before, up to a minute, the latter half of it drawn at random. What comes in the meantime is
+//! its own, whether they take writes (the four-letter word `isro`). The first pause before that is 100 ms, never less than a
+//! second behind another dial, and each is twice as long as the one before, up to a minute, the latter half of it drawn at random. What comes in the meantime is
 //! answered as ever. As soon as one says `rw`, the client goes there, at a moment drawn from the next second, since every
 //! client of the member found the same. What that means depends on where the session began:
 //!

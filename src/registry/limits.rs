@@ -68,3 +68,69 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause of a view between reads that are refused.
 pub const RETRY_MOST: Duration = Duration::from_secs(10);
+
+/// The first pause before a suspect, a persistent instance that failed, is probed by one call; it doubles up to
+/// [`PROBE_MOST`].
+pub const PROBE_FIRST: Duration = Duration::from_millis(500);
+
+/// The longest pause between two probes of a suspect: one that came back gets calls again within this time.
+pub const PROBE_MOST: Duration = Duration::from_secs(2);
+
+/// Of so many picks of one picker at most one is a probe, so that a list of dead instances costs few calls.
+pub const PICKS_PER_PROBE: u32 = 20;
+
+/// Failures in a row that eject an instance which lives by its registry's word.
+pub const EJECT_CONSECUTIVE: u32 = 5;
+
+/// The first ejection of an instance: short, since it may be the registry that has not heard of a restart yet. Each
+/// further one is twice as long, up to [`EJECT_MOST`].
+pub const EJECT_FIRST: Duration = Duration::from_secs(2);
+
+/// The longest ejection.
+pub const EJECT_MOST: Duration = Duration::from_secs(300);
+
+/// A time without an ejection that takes one back from those which make the next one longer.
+pub const EJECT_FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+
+/// The most that is ejected at a time, as a percentage of the instances that are up: beyond it the fault is more likely
+/// ours or everybody's.
+pub const EJECT_PERCENT: u32 = 50;
+
+/// The window over which success rates are compared.
+pub const EJECT_WINDOW: Duration = Duration::from_secs(10);
+
+/// Calls that an instance must have had in a window for its success rate to mean something.
+pub const EJECT_CALLS: u32 = 20;
+
+/// By how many percentage points a success rate must lie below that of all others together. At [`EJECT_CALLS`] calls and
+/// a common rate of 90 % that is 4.5 times what chance does.
+pub const EJECT_POINTS: u32 = 30;
+
+/// In which time a latency that is not confirmed by new calls falls to a third: as in Finagle, long enough to remember a
+/// slow instance, short enough to try it again.
+pub const LATENCY_DECAY: Duration = Duration::from_secs(10);
+
+/// A failed call counts as so many times the present latency: an instance that fails fast is not taken for a fast one.
+pub const FAILURE_LATENCY_FACTOR: u32 = 4;
+
+/// The most a call can count as.
+pub const LATENCY_MOST: Duration = Duration::from_secs(60);
+
+/// In how many steps the share of an instance that warms up grows.
+pub const WARM_UP_STEPS: u32 = 32;
+
+/// The share an instance begins its warm-up with, as a percentage of its full one.
+pub const WARM_UP_FIRST_PERCENT: u32 = 5;
+
+/// How many percent of a zone's instances are enough to take all calls of their zone.
+pub const ZONE_ENOUGH_PERCENT: u32 = 70;
+
+/// Points of the hash ring for an instance of the usual weight: the shares of the key space then differ by a tenth, as a
+/// rule; the busiest of a hundred has about a quarter more than its due.
+pub const RING_POINTS: u32 = 100;
+
+/// The most that one instance may carry under bounded loads, in percent of its share of all calls in flight.
+pub const BOUND_PERCENT: u32 = 125;
+
+/// Keys that a sticky view remembers; beyond it the one that came first is forgotten.
+pub const STICKY_KEYS: usize = 65_536;

@@ -19,6 +19,7 @@ pub mod layout;
 pub mod limits;
 mod memory;
 mod model;
+mod picker;
 mod read_failure;
 pub mod reconcile;
 mod registered;
@@ -30,15 +31,17 @@ pub mod view;
 mod zookeeper;
 
 pub use address::{Address, AddressError};
+pub use balance::Balance;
 pub use error::Error;
 pub use fixed::Fixed;
 pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
+pub use picker::{Attempt, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
-pub use services::{Balance, ServiceChanges, Services};
+pub use services::{ServiceChanges, Services};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
 pub use url::UrlError;
 pub use zookeeper::ZooKeeper;

@@ -25,6 +25,12 @@ impl SplitMix64 {
         if bound == 0 { None } else { usize::try_from(wide >> 64).ok() }
     }
 
+    /// A number below `bound`, or 0 if that is 0.
+    pub(crate) fn up_to(&mut self, bound: u64) -> u64 {
+        let wide = u128::from(self.next_u64()) * u128::from(bound);
+        u64::try_from(wide >> 64).unwrap_or_default()
+    }
+
     /// A span drawn evenly from zero up to, and without, `most`.
     pub(crate) fn span(&mut self, most: Duration) -> Duration {
         let nanos = u64::try_from(most.as_nanos()).unwrap_or(u64::MAX);
@@ -48,7 +54,8 @@ mod tests {
     #[test]
     fn bounds_hold() {
         let mut rng = SplitMix64::new(7);
-        assert_eq!(rng.below(0), None);
+        assert_eq!((rng.below(0), rng.up_to(0)), (None, 0));
+        assert!((0..1000).all(|_| rng.up_to(3) < 3));
         assert!((0..1000).all(|_| rng.below(3).unwrap() < 3));
         assert_eq!(rng.span(Duration::ZERO), Duration::ZERO);
         assert!((0..1000).all(|_| rng.span(Duration::from_millis(5)) < Duration::from_millis(5)));

@@ -10,8 +10,9 @@ use futures_core::Stream;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::balance::{Pool, Random, RoundRobin, Suspects};
+use super::balance::{Balancing, PassedOver};
 use super::follow::Follow;
+use super::picker::{Attempt, Picker, Shared};
 use super::view::{Change, Invalid, Set};
 use super::{Error, Instance, ReadFailure};
 use crate::session::End;
@@ -19,12 +20,15 @@ use crate::session::End;
 /// A live view of one service: its instances as last read, kept up to date in the background.
 ///
 /// While ZooKeeper is away the last good set stays, marked by [`stale_since`](Self::stale_since). Cheap to clone; clones
-/// share what they know of failures. The view ends with the last of them and of their [`changes`](Self::changes).
+/// share what they know of failures. The view ends with the last of them, of their [`changes`](Self::changes) and of their
+/// [`picker`](Self::picker)s.
 #[derive(Clone)]
 pub struct Services {
     service: Arc<str>,
     seen: watch::Receiver<Seen>,
-    balancer: Arc<Mutex<Balancer>>,
+    shared: Arc<Shared>,
+    /// Who picks for those that have no picker of their own.
+    picker: Arc<Mutex<Picker>>,
     source: Arc<Source>,
 }
 
@@ -59,42 +63,49 @@ impl Drop for Source {
     }
 }
 
-/// How [`Services::pick`] chooses.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Balance {
-    /// Every instance with equal chance.
-    #[default]
-    Random,
-    /// One after another.
-    RoundRobin,
-}
-
-#[derive(Debug)]
-enum Strategy {
-    Random(Random),
-    RoundRobin(RoundRobin),
-}
-
-#[derive(Debug)]
-struct Balancer {
-    strategy: Strategy,
-    suspects: Suspects,
-    /// What the pool was made of; `None` makes it anew.
-    made_of: Option<Arc<Set>>,
-    pool: Pool,
-}
-
 impl Services {
     pub(super) fn new(service: &str, seen: watch::Receiver<Seen>, source: Source) -> Self {
-        let balancer = Arc::new(Mutex::new(Balancer::new(Balance::default())));
-        Self { service: service.into(), seen, balancer, source: Arc::new(source) }
+        Self::with(service.into(), seen, Balancing::default(), Arc::new(source))
     }
 
-    /// The same view, picked from in another way, and with a fresh mind about failures.
+    fn with(
+        service: Arc<str>,
+        seen: watch::Receiver<Seen>,
+        balancing: Balancing,
+        source: Arc<Source>,
+    ) -> Self {
+        let shared = Arc::new(Shared::new(balancing));
+        let picker = Picker::new(seen.clone(), Arc::clone(&shared), Arc::clone(&source));
+        Self { service, seen, shared, picker: Arc::new(Mutex::new(picker)), source }
+    }
+
+    /// The same view, picked from in another way, and with a fresh mind about failures and load. A
+    /// [`Balance`](super::Balance) will do.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), menagerie::registry::Error> {
+    /// use menagerie::registry::{self, Balance, balance::{Balancing, Filter}};
+    ///
+    /// let registry = registry::connect("static:time=10.0.0.1:80,10.0.0.2:80").await?;
+    /// let services = registry.discover("time").await?.balanced(Balance::RoundRobin);
+    /// assert_ne!(services.pick(), services.pick());
+    /// let new = services.balanced(Balancing::new(Balance::Weighted).filter(Filter::new().version("2")));
+    /// assert_eq!(new.pick(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
-    pub fn balanced(&self, balance: Balance) -> Self {
-        Self { balancer: Arc::new(Mutex::new(Balancer::new(balance))), ..self.clone() }
+    pub fn balanced(&self, balancing: impl Into<Balancing>) -> Self {
+        let (service, seen, source) = (self.service.clone(), self.seen.clone(), self.source.clone());
+        Self::with(service, seen, balancing.into(), source)
+    }
+
+    /// A handle to pick with on one thread, without a lock and without counting references: for callers to whom
+    /// [`pick`](Self::pick) is too slow. It knows of failures and load what this one knows.
+    #[must_use]
+    pub fn picker(&self) -> Picker {
+        Picker::new(self.seen.clone(), Arc::clone(&self.shared), Arc::clone(&self.source))
     }
 
     /// The service's name.
@@ -137,33 +148,55 @@ impl Services {
         self.seen.borrow().failure
     }
 
-    /// An instance for the next call: one that wants calls, not a suspect if others are left; `None` if there is none.
+    /// An instance for the next call: one that wants calls, neither a suspect nor ejected if others are left; `None` if
+    /// there is none. Now and then it is a suspect all the same, as a probe.
     #[must_use]
     pub fn pick(&self) -> Option<Arc<Instance>> {
-        let set = self.snapshot();
-        self.balancer().pick(set)
+        self.shared_picker().pick().cloned()
     }
 
-    /// A call to `instance` failed as calls to dead processes fail: refused, unreachable, timed out. A persistent
-    /// instance then is a suspect, passed over while others are left, until a call succeeds or it leaves the view. One
-    /// that ends with its session is not: ZooKeeper removes it.
+    /// An instance for a call that belongs to `key`: see [`Picker::pick_for`].
+    #[must_use]
+    pub fn pick_for(&self, key: impl AsRef<[u8]>) -> Option<Arc<Instance>> {
+        self.shared_picker().pick_for(key).cloned()
+    }
+
+    /// An instance for the next call, as an [`Attempt`] that reports what becomes of it.
+    pub fn attempt(&self) -> Option<Attempt> {
+        self.shared_picker().attempt()
+    }
+
+    /// An instance for a call that belongs to `key`, as an [`Attempt`]: see [`Picker::attempt_for`].
+    pub fn attempt_for(&self, key: impl AsRef<[u8]>) -> Option<Attempt> {
+        self.shared_picker().attempt_for(key)
+    }
+
+    /// A call to `instance` failed as calls to dead processes fail: refused, unreachable, timed out.
+    ///
+    /// A persistent instance then is a suspect, passed over while others are left, until a call to it succeeds, it is
+    /// registered anew, or it leaves the view. After a pause a call is let through as a probe. One that ends with its
+    /// session is no suspect, since ZooKeeper removes it; it may be ejected for a while: see
+    /// [`Outliers`](super::balance::Outliers).
+    ///
+    /// Searches the instances, quickly where their ids are their leaves' names; an [`Attempt`] knows where it belongs.
     pub fn report_failure(&self, instance: &Instance) {
-        let mut balancer = self.balancer();
-        if balancer.suspects.failed(instance) {
-            balancer.made_of = None;
-        }
+        self.shared.report_failure(instance);
     }
 
     /// A call to `instance` succeeded: it is no suspect.
     pub fn report_success(&self, instance: &Instance) {
-        let mut balancer = self.balancer();
-        if balancer.suspects.succeeded(instance) {
-            balancer.made_of = None;
-        }
+        self.shared.report_success(instance);
     }
 
-    fn balancer(&self) -> std::sync::MutexGuard<'_, Balancer> {
-        self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Who is up and yet passed over while others are left, and why: suspects, and instances that are ejected. As of
+    /// the last pick or report.
+    #[must_use]
+    pub fn passed_over(&self) -> Vec<PassedOver> {
+        self.shared.passed_over()
+    }
+
+    fn shared_picker(&self) -> std::sync::MutexGuard<'_, Picker> {
+        self.picker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for the first complete set.
@@ -182,30 +215,6 @@ impl Services {
             Ok(result) => result,
             Err(_) => Err(Error::NotRead { waited, failure: self.last_failure() }),
         }
-    }
-}
-
-impl Balancer {
-    fn new(balance: Balance) -> Self {
-        let seed = crate::client::seed();
-        let strategy = match balance {
-            Balance::Random => Strategy::Random(Random::new(seed)),
-            Balance::RoundRobin => Strategy::RoundRobin(RoundRobin::new(seed)),
-        };
-        Self { strategy, suspects: Suspects::default(), made_of: None, pool: Pool::default() }
-    }
-
-    fn pick(&mut self, set: Arc<Set>) -> Option<Arc<Instance>> {
-        if !self.made_of.as_ref().is_some_and(|made_of| Arc::ptr_eq(made_of, &set)) {
-            self.suspects.retain(set.iter());
-            self.pool = Pool::new(set.iter(), &self.suspects);
-            self.made_of = Some(set);
-        }
-        let picked = match &mut self.strategy {
-            Strategy::Random(random) => random.pick(&self.pool),
-            Strategy::RoundRobin(robin) => robin.pick(&self.pool),
-        };
-        picked.cloned()
     }
 }
 

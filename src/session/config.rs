@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Address, Server};
+use super::{Address, Pace, Server};
 use crate::limits;
 
 /// What a session is made from. Plain data.
@@ -26,6 +26,8 @@ pub struct Config {
     /// The last transaction that this client has seen, in this session or one before it; 0 for none. That of
     /// `credentials` counts too, if it is later.
     pub last_zxid: i64,
+    /// When the session before this one dialled ([`Session::pace`](super::Session::pace)); the default is that nobody did.
+    pub pace: Pace,
     /// Credentials presented on every connection.
     pub auth: Vec<Auth>,
     /// Places for requests that wait or are under way. A short request takes one, a long one more.
@@ -70,6 +72,7 @@ impl Config {
             read_only: false,
             credentials: None,
             last_zxid: 0,
+            pace: Pace::default(),
             auth: Vec::new(),
             places: limits::PLACES,
             inbound_frame_len_bytes: limits::INBOUND_FRAME_LEN_BYTES,

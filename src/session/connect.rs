@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::link::{Attempt, Connection, Inbound, Link, Restore};
+use super::pace;
 use super::servers::Verdict;
 use super::watches::List;
 use super::{
@@ -62,7 +63,28 @@ impl<T> Session<T> {
         self.link = Link::Handshaking { conn, address, out, enqueued, written: 0, attempt };
     }
 
-    /// Takes the next server's turn.
+    /// Takes the next server's turn: now, or as soon as the pace of dials allows.
+    pub(super) fn try_next(&mut self, now: Instant) {
+        if self.free_to_dial_at().is_none_or(|at| at <= now) {
+            return self.begin_attempt(now);
+        }
+        // Many clients wait for the same moment.
+        let spread = self.chance.up_to(pace::window(self.timeout()) / 4);
+        self.try_later(now, spread);
+    }
+
+    /// Takes the next server's turn after a pause, which begins when another dial is allowed.
+    pub(super) fn try_later(&mut self, now: Instant, pause: Duration) {
+        let free = self.free_to_dial_at().unwrap_or(now).max(now);
+        self.link = Link::Down { retry_at: Some(free + pause) };
+    }
+
+    /// Before which moment nothing may be dialled, if there is one.
+    pub(super) fn free_to_dial_at(&self) -> Option<Instant> {
+        self.pace.free_at(pace::window(self.timeout()))
+    }
+
+    /// Takes the next server's turn now.
     pub(super) fn begin_attempt(&mut self, now: Instant) {
         let Some((server, address)) = self.servers.next(&mut self.chance) else {
             self.link = Link::Down { retry_at: None };
@@ -89,7 +111,7 @@ impl<T> Session<T> {
         }
     }
 
-    /// The attempt at this server failed: on to the next, at once within a pass, after a pause behind it.
+    /// The attempt at this server failed: on to the next, as soon as may be within a pass, after a pause behind it.
     pub(super) fn attempt_failed(&mut self, now: Instant, server: Server, loss: Loss) {
         self.link = Link::Down { retry_at: None };
         self.actions.push_back(Action::Event(Event::AttemptFailed { server, loss }));
@@ -97,7 +119,7 @@ impl<T> Session<T> {
             return self.end(End::ClosedUnconfirmed);
         }
         match self.servers.attempt_failed(loss) {
-            Verdict::GoOn => self.begin_attempt(now),
+            Verdict::GoOn => self.try_next(now),
             Verdict::PassFailed { all_behind } if self.is_left_behind(now, all_behind) => {
                 // The whole ensemble is behind this client, for longer than any session lives: it was restored or
                 // wiped, and would close on us for ever.
@@ -105,8 +127,8 @@ impl<T> Session<T> {
                 self.last_zxid = 0;
             }
             Verdict::PassFailed { .. } => {
-                let pause = self.servers.pause(self.timeout(), &mut self.chance);
-                self.link = Link::Down { retry_at: Some(now + pause) };
+                let pause = self.servers.backoff(self.timeout(), &mut self.chance);
+                self.try_later(now, pause);
             }
         }
     }

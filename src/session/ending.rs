@@ -79,7 +79,7 @@ impl<T> Session<T> {
             .servers
             .backoff(self.timeout(), &mut self.chance)
             .max(self.chance.up_to(limits::REJOIN_SPREAD));
-        self.link = Link::Down { retry_at: Some(now + pause) };
+        self.try_later(now, pause);
     }
 
     /// Nothing was heard of any server for 4/3 of the timeout. By its own clock the ensemble may have given the session

@@ -18,6 +18,7 @@ mod flow;
 mod id;
 mod lease;
 mod link;
+mod pace;
 mod queue;
 mod race;
 mod rebalance;
@@ -38,6 +39,7 @@ pub use action::{Action, Event};
 pub use config::{Auth, Config, Credentials};
 pub use error::{Cause, End, Fate, Loss, RequestError, Violation};
 pub use id::{Address, ConnId, DialId, LeaseId, RequestId, Server, WatcherId};
+pub use pace::Pace;
 pub use request::{Notice, Outcome, Rejected, Reply, Request, WatchKind, WatchWish};
 
 use crate::jute::Writer;
@@ -75,6 +77,9 @@ use watches::WatchTable;
 pub struct Session<T> {
     config: Config,
     servers: Servers,
+    pace: Pace,
+    /// Addresses dialled, those dialled last at the end.
+    dialled: VecDeque<Address>,
     chance: Chance,
     link: Link<T>,
     /// For a read-write server, while the link leads to a read-only one.
@@ -203,6 +208,8 @@ impl<T> Session<T> {
         let resumed = if planted!("session_resumes_at_zero") { 0 } else { resumed };
         let mut session = Self {
             last_zxid: config.last_zxid.max(resumed),
+            pace: config.pace,
+            dialled: VecDeque::new(),
             config,
             servers,
             chance,
@@ -224,7 +231,7 @@ impl<T> Session<T> {
             closing: None,
             stats: Stats::default(),
         };
-        session.begin_attempt(now);
+        session.try_next(now);
         session
     }
 
@@ -291,6 +298,12 @@ impl<T> Session<T> {
     #[must_use]
     pub fn heading(&self) -> Option<&(Server, Address)> {
         self.servers.first()
+    }
+
+    /// When it last dialled: the [`Config::pace`] of the session that takes its place.
+    #[must_use]
+    pub fn pace(&self) -> Pace {
+        self.pace
     }
 
     /// Counters.
@@ -408,7 +421,7 @@ impl<T> Session<T> {
             _ if listed && !moves => {}
             _ => {
                 self.hang_up();
-                self.begin_attempt(now);
+                self.try_next(now);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Dialling the addresses of one name, several at once: the next begins a short while after the last, while that goes on,
 //! and the first that answers wins (RFC 8305). So a family of addresses that leads nowhere costs one such while, and not
-//! the whole attempt. It knows nothing of names, nor of what is said once a connection stands.
+//! the whole attempt. How often is for `pace` to say: of a name with many addresses, one attempt may reach a few, and the
+//! next begins with the others. It knows nothing of names, nor of what is said once a connection stands.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -21,8 +22,13 @@ pub(super) struct Race {
 }
 
 impl Race {
-    fn new(addresses: Vec<Address>, time: Duration) -> Self {
-        let rest = interleaved(addresses);
+    /// `dialled`: addresses that have had their turn, the last at the end.
+    fn new(addresses: Vec<Address>, dialled: &VecDeque<Address>, time: Duration) -> Self {
+        let mut rest = interleaved(addresses);
+        let turn = |address: &Address| dialled.iter().position(|known| known == address);
+        if !planted!("session_same_addresses_again") {
+            rest.make_contiguous().sort_by_key(turn);
+        }
         let count = u32::try_from(rest.len()).unwrap_or(u32::MAX).max(1);
         let stagger = limits::DIAL_STAGGER.min(time / count).max(limits::DIAL_STAGGER_MIN);
         Self { dials: VecDeque::new(), rest, next_at: None, stagger }
@@ -56,14 +62,19 @@ impl<T> Session<T> {
         if addresses.is_empty() {
             return self.attempt_failed(now, attempt.server, Loss::NotFound);
         }
-        self.link = Link::Dialling { race: Race::new(addresses, left), attempt };
+        self.link = Link::Dialling { race: Race::new(addresses, &self.dialled, left), attempt };
         self.dial_next(now);
     }
 
-    /// Dials the next address, if one is left.
+    /// Dials the next address, if one is left, as soon as the pace of dials allows.
     pub(super) fn dial_next(&mut self, now: Instant) {
+        let free_at = self.free_to_dial_at();
         let conn = ConnId(self.next_id());
         let Link::Dialling { race, attempt } = &mut self.link else { return };
+        if let Some(at) = free_at.filter(|at| *at > now) {
+            race.next_at = Some(at);
+            return;
+        }
         let Some(address) = race.rest.pop_front() else { return };
         if race.dials.len() >= limits::DIALS_AT_ONCE {
             let oldest = race.dials.pop_front();
@@ -73,19 +84,29 @@ impl<T> Session<T> {
         let more = !race.rest.is_empty() && !planted!("session_addresses_in_turn");
         race.next_at = more.then(|| now + race.stagger);
         self.stats.dials += 1;
+        self.pace.dialled(now);
+        if address != Address::Name {
+            self.dialled.retain(|known| *known != address);
+            if self.dialled.len() >= limits::DIALLED_ADDRESSES {
+                self.dialled.pop_front();
+            }
+            self.dialled.push_back(address);
+        }
         self.actions.push_back(Action::Dial { conn, server: attempt.server.clone(), address });
     }
 
-    /// This address leads nowhere: on to the next, and if that was the last of them, to the next server.
+    /// This address leads nowhere: on to the next, and if that was the last of them, or the last that the attempt has time
+    /// for, to the next server.
     pub(super) fn dial_failed(&mut self, now: Instant, conn: ConnId, loss: Loss) {
         let Link::Dialling { race, attempt } = &mut self.link else { return };
         if race.take(conn).is_none() {
             return;
         }
-        if !race.rest.is_empty() {
+        let (until, server) = (attempt.until, attempt.server.clone());
+        let (is_last, is_alone) = (race.rest.is_empty(), race.dials.is_empty());
+        if !is_last && self.free_to_dial_at().is_none_or(|at| at < until) {
             self.dial_next(now);
-        } else if race.dials.is_empty() {
-            let server = attempt.server.clone();
+        } else if is_alone {
             self.attempt_failed(now, server, loss);
         }
     }

@@ -3,17 +3,19 @@
 //! not know what a move costs: that is the loss of a connection, for which see `ending`.
 //!
 //! ```text
-//!             pause over            resolved            `rw`          spread over
-//!   Pausing ─────────────▶ Resolving ───────▶ Probing ───────▶ Found ─────────────▶ Off, and the connection is dropped
-//!      ▲                       │ not found       │ anything else     │ no longer listed
-//!      └───────────────────────┴─────────────────┴───────────────────┘
+//!             pause over            resolved       pace allows it     `rw`          spread over
+//!   Pausing ─────────────▶ Resolving ───────▶ Waiting ─────▶ Probing ───────▶ Found ─────────────▶ Off, and the connection
+//!      ▲                       │ not found         ▲            │  │               │ no longer listed          is dropped
+//!      │                       │                   └────────────┘  │               │
+//!      │                       │              another address      │ anything else │
+//!      └───────────────────────┴───────────────────────────────────┴───────────────┘
 //! ```
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::link::Link;
-use super::{Action, Address, ConnId, DialId, Loss, Server, Session};
+use super::{Action, Address, ConnId, DialId, Loss, Server, Session, pace};
 use crate::limits;
 
 /// Where the search stands.
@@ -45,6 +47,12 @@ enum Step {
         rest: VecDeque<Address>,
         until: Instant,
     },
+    /// The next address is asked as soon as the pace of dials allows.
+    Waiting {
+        server: Server,
+        rest: VecDeque<Address>,
+        until: Instant,
+    },
     /// The session moves there soon.
     Found {
         server: Server,
@@ -64,9 +72,10 @@ impl Search {
     pub(super) fn due_at(&self) -> Option<Instant> {
         match &self.step {
             Step::Off => None,
-            Step::Pausing { until } | Step::Resolving { until, .. } | Step::Probing { until, .. } => {
-                Some(*until)
-            }
+            Step::Pausing { until }
+            | Step::Resolving { until, .. }
+            | Step::Waiting { until, .. }
+            | Step::Probing { until, .. } => Some(*until),
             Step::Found { at, .. } => Some(*at),
         }
     }
@@ -128,6 +137,7 @@ impl<T> Session<T> {
             Step::Off => {}
             Step::Pausing { .. } => self.resolve_for_probe(now),
             Step::Resolving { .. } => self.pause_search(now),
+            Step::Waiting { server, rest, .. } => self.probe_address(now, server, rest),
             Step::Probing { conn, server, rest, .. } => {
                 self.actions.push_back(Action::HangUp { conn });
                 self.probe_address(now, server, rest);
@@ -177,7 +187,15 @@ impl<T> Session<T> {
     }
 
     fn probe_address(&mut self, now: Instant, server: Server, mut rest: VecDeque<Address>) {
-        let Some(address) = rest.pop_front() else { return self.pause_search(now) };
+        if rest.is_empty() {
+            return self.pause_search(now);
+        }
+        if let Some(until) = self.pace.quiet_at(pace::window(self.timeout())).filter(|at| *at > now) {
+            self.search.step = Step::Waiting { server, rest, until };
+            return;
+        }
+        let Some(address) = rest.pop_front() else { return };
+        self.pace.dialled(now);
         let conn = ConnId(self.next_id());
         let until = now + limits::PROBE_TIMEOUT;
         self.stats.probes += 1;

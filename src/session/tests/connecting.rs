@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::rig::{PASSWORD, Rig, SESSION_ID, config, frame, get, request, servers};
 use crate::jute::{ConnectResponse, ErrorCode, OpCode, Xid};
+use crate::limits;
 use crate::session::{Address, Auth, Config, Credentials, End, Event, Fate, Loss, State, Violation};
 
 #[test]
@@ -48,10 +49,16 @@ fn nothing_is_written_between_the_handshake_and_its_answer() {
 }
 
 #[test]
-fn a_pass_over_the_servers_is_quick_and_then_comes_a_pause() {
+fn a_pass_tries_two_servers_at_once_the_others_as_the_pace_allows_and_then_comes_a_pause() {
     let mut rig = Rig::new(config());
     let mut tried = Vec::new();
-    for _ in 0..3 {
+    for attempt in 0..3 {
+        if attempt == 2 {
+            assert!(rig.lookups.is_empty(), "a third dial within a second");
+            rig.millis(999);
+            assert!(rig.lookups.is_empty(), "a third dial within a second");
+            rig.pass(limits::DIAL_WINDOW / 4);
+        }
         let (_, server) = rig.lookups.back().cloned().unwrap();
         tried.push(server.host);
         let conn = rig.resolve();

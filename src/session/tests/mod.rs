@@ -5,6 +5,7 @@ mod connecting;
 mod cuts;
 mod faults;
 mod hostile;
+mod pace;
 mod racing;
 mod read_only;
 mod requests;
