@@ -260,7 +260,7 @@ impl World {
     }
 
     /// At most two dials, probes among them, lie within any second, or any third of the session timeout, if that is shorter.
-    fn judge_pace(&mut self, client: usize) {
+    pub(crate) fn judge_pace(&mut self, client: usize) {
         let (now, one) = (self.now, &mut self.clients[client]);
         let timeout = one.session.as_ref().map_or(Duration::ZERO, Session::timeout);
         let window = SECOND.min(micros(timeout) / 3);
@@ -416,8 +416,6 @@ impl World {
                 self.agenda.at(self.now + wait, Event::Resolved(client, serial, dial));
             }
             Action::Dial { conn, server, address } => self.dial(client, conn, &server, address),
-            // Nobody answers; it counts all the same.
-            Action::Probe { .. } => self.judge_pace(client),
             Action::HangUp { conn } => {
                 if let Some(wire) = self.wire_of(client, conn) {
                     self.close_wire(wire);

@@ -10,6 +10,7 @@ use crate::world::{World, host};
 impl World {
     /// A session wants a member probed. Some probes are never answered, as the driver's dial may hang.
     pub(crate) fn probe(&mut self, client: usize, conn: ConnId, server: &Server, address: Address) {
+        self.judge_pace(client);
         let drawn = self.chance.weighted(&[
             (12, Some(Probe::True)),
             (1, Some(Probe::Boasts)),
