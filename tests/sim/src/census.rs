@@ -27,7 +27,8 @@ pub enum State {
     CutBetweenBatches,
     /// A client was connected to a read-only member.
     ReadOnly,
-    /// A session that was served by a read-only member went on at one that writes.
+    /// A client went from a read-only member to one that writes, by a new session: the one begun there is known nowhere else,
+    /// and those that others know are refused there.
     ReadOnlyThenReadWrite,
     /// A probe of a member had a wrong answer, or none.
     ProbeMisled,

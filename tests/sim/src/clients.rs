@@ -57,8 +57,8 @@ pub(crate) struct Client {
     pub(crate) id: i64,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) is_connected: bool,
-    /// The member that it is or was connected to serves readers only.
-    pub(crate) is_read_only: bool,
+    /// Its last session, this one or the one before, was served by a member that serves readers only.
+    pub(crate) was_read_only: bool,
     pub(crate) is_lost: bool,
     pub(crate) closing: bool,
     pub(crate) ended: Option<End>,
@@ -91,7 +91,7 @@ impl Client {
             names_fail: 0,
             names_move: 0,
             garbage: 0,
-            timeout: tick * chance.between(2, 8),
+            timeout: tick * chance.between(2, if plan.apart { 3 } else { 8 }),
             read_only: plan.read_only && chance.percent(70),
             unframed: VecDeque::new(),
             out_now: VecDeque::new(),
@@ -102,7 +102,7 @@ impl Client {
             id: 0,
             credentials: None,
             is_connected: false,
-            is_read_only: false,
+            was_read_only: false,
             is_lost: false,
             closing: false,
             ended: None,
@@ -132,7 +132,10 @@ impl World {
         config.last_zxid = if one.wild || resumes { 0 } else { one.last_zxid };
         config.places = 2_000;
         match one.session.as_ref().filter(|_| !resumes) {
-            Some(before) => config.pace = before.pace(),
+            Some(before) => {
+                config.pace = before.pace();
+                config.first = before.heading().cloned();
+            }
             None => one.dials.clear(),
         }
         one.last_zxid = config.last_zxid.max(credentials.as_ref().map_or(0, |known| known.last_zxid));
@@ -152,7 +155,6 @@ impl World {
         one.leases.clear();
         one.holes.clear();
         one.last_logged = 0;
-        one.is_read_only = false;
         one.armed = Time::MAX;
         one.session = Some(Session::new(config, now));
         self.line(format!("c{client}    a session {}", if resumes { "goes on" } else { "is to begin" }));
@@ -176,6 +178,8 @@ impl World {
             }
         }
         let one = &mut self.clients[client];
+        // Whoever comes next has seen nothing yet.
+        one.last_zxid = 0;
         one.session = None;
         one.wire = None;
         one.is_connected = false;

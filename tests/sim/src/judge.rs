@@ -30,7 +30,9 @@ impl World {
             return self.fail(format!("t{token} was not sent, and is in the log"));
         }
         let (client, serial) = (request.client, request.serial);
-        if refusal == Some(ErrorCode::SESSION_MOVED) || self.clients[client].serial != serial {
+        // What was left on a connection that its client gave up is refused, whenever it comes.
+        let is_late = matches!(refusal, Some(ErrorCode::SESSION_MOVED | ErrorCode::SESSION_EXPIRED));
+        if is_late || self.clients[client].serial != serial {
             return;
         }
         if token < self.clients[client].last_logged {
@@ -349,13 +351,16 @@ impl World {
             events.iter().any(|event| told_as(watched, event).is_some())
         } else {
             let told = (event_type, path.as_str());
-            let events = self.model.events_between(watched.checked, zxid);
+            // Servers before 3.9 do not say when it was; the order is the same.
+            let until = if zxid < 0 { self.model.zxid } else { zxid };
+            let is_then = |at: i64| zxid < 0 || at == zxid;
+            let events = self.model.events_between(watched.checked, until);
             let mut due =
                 events.iter().filter_map(|event| told_as(watched, event).map(|told| (told, event.zxid)));
             if watched.floating {
-                due.any(|((what, path), at)| (what, &*path) == told && at == zxid)
+                due.any(|((what, path), at)| (what, &*path) == told && is_then(at))
             } else {
-                due.nth(watched.heard).is_some_and(|((what, path), at)| (what, &*path) == told && at == zxid)
+                due.nth(watched.heard).is_some_and(|((what, path), at)| (what, &*path) == told && is_then(at))
             }
         };
         if !caused {
@@ -364,7 +369,7 @@ impl World {
                 watched.kind, watched.path, watched.checked, watched.heard
             ));
         }
-        if zxid < 0 {
+        if zxid < 0 && again {
             self.census.reach(State::CaughtUp);
         }
         if let Some(watched) = self.clients[client].watchers.get_mut(&watcher) {
@@ -389,11 +394,11 @@ impl World {
                 let another = *reattached && one.id != *session_id && !one.wild;
                 one.id = *session_id;
                 let _ = timeout;
-                self.note_session(client, *session_id);
+                self.note_session(client);
                 if twice || another {
                     return self.fail(format!("client {client} is connected twice, or as another"));
                 }
-                let was_read_only = std::mem::replace(&mut self.clients[client].is_read_only, *read_only);
+                let was_read_only = std::mem::replace(&mut self.clients[client].was_read_only, *read_only);
                 if *read_only {
                     self.census.reach(State::ReadOnly);
                 } else if was_read_only {

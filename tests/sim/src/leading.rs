@@ -172,7 +172,7 @@ impl World {
         let base = self.ensemble.epoch << 32;
         let last = self.ensemble.log.last().map_or(0, |entry| entry.txn.zxid);
         let zxid = last.max(base) + 1;
-        let txn = Txn { zxid, time: self.unix_millis(), session, change };
+        let txn = Txn { zxid, time: self.unix_millis(leader), session, change };
         self.census.entries += 1;
         self.mix(&[32, zxid.unsigned_abs()]);
         if let Err(what) = self.model.take(&txn) {
@@ -328,7 +328,7 @@ impl World {
             return;
         }
         let tree = self.ensemble.members[leader].core.tree();
-        let due = due_for_reaping(tree, &self.ensemble.rules, self.unix_millis());
+        let due = due_for_reaping(tree, &self.ensemble.rules, self.unix_millis(leader));
         for path in due {
             let change = prepare_reaping(self.ensemble.members[leader].core.tree(), &path);
             self.append(leader, 0, change, None, None);

@@ -68,9 +68,11 @@ impl World {
         }
     }
 
-    /// The server told a client which session it has.
-    pub(crate) fn note_session(&mut self, client: usize, session: i64) {
-        if !self.clients[client].wild {
+    /// A client is connected: what it sends is of the session that the member means, even if the client was told nonsense.
+    pub(crate) fn note_session(&mut self, client: usize) {
+        let Some(wire) = self.clients[client].wire else { return };
+        let session = self.wires[wire].session;
+        if session != 0 {
             self.record.ids.insert((client, self.clients[client].serial), session);
         }
     }

@@ -54,6 +54,27 @@ const DEEDS: [(u64, Deed); 11] = [
     (6, Deed::ManyWatches),
 ];
 
+/// What clients do while members are apart.
+const DEEDS_APART: [(u64, Deed); 6] = [
+    (800, Deed::Ask),
+    (30, Deed::HoldLease),
+    (5, Deed::ReleaseLease),
+    (8, Deed::Close),
+    (12, Deed::Vanish),
+    (20, Deed::Cancel),
+];
+
+/// What they ask for meanwhile.
+const OPS_APART: [(u64, OpCode); 7] = [
+    (40, OpCode::GET_DATA),
+    (10, OpCode::EXISTS),
+    (15, OpCode::SYNC),
+    (10, OpCode::SET_DATA),
+    (10, OpCode::CREATE),
+    (5, OpCode::DELETE),
+    (5, OpCode::ADD_WATCH),
+];
+
 const OPS: [(u64, OpCode); 17] = [
     (10, OpCode::GET_DATA),
     (10, OpCode::EXISTS),
@@ -94,7 +115,8 @@ impl World {
         if one.session.is_none() || one.ended.is_some() {
             return self.start_session(client, None);
         }
-        match self.chance.weighted(&DEEDS).unwrap_or(Deed::Ask) {
+        let deeds = if self.plan.apart { &DEEDS_APART[..] } else { &DEEDS };
+        match self.chance.weighted(deeds).unwrap_or(Deed::Ask) {
             Deed::Pipeline if self.clients[client].pipelines => {
                 for _ in 0..self.chance.between(2, 12) {
                     self.ask(client, true);
@@ -127,7 +149,8 @@ impl World {
     }
 
     fn ask(&mut self, client: usize, pipelined: bool) {
-        let op = self.chance.weighted(&OPS).unwrap_or(OpCode::GET_DATA);
+        let ops = if self.plan.apart { &OPS_APART[..] } else { &OPS };
+        let op = self.chance.weighted(ops).unwrap_or(OpCode::GET_DATA);
         let path = self.some_path();
         let (body, watch) = self.body(op, &path);
         let path = named(&body).unwrap_or(path);

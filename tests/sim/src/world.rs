@@ -75,7 +75,13 @@ impl std::fmt::Debug for World {
 /// Runs a seed, and keeps so many lines of what happened.
 #[must_use]
 pub fn run(seed: u64, lines: usize) -> Outcome {
-    let mut world = World::new(seed, lines);
+    run_as(seed, lines, |_| {})
+}
+
+/// The same by another plan than the seed draws.
+#[must_use]
+pub fn run_as(seed: u64, lines: usize, alter: impl FnOnce(&mut Plan)) -> Outcome {
+    let mut world = World::new(seed, lines, alter);
     world.begin();
     world.play(Time::MAX);
     world.settle_down();
@@ -83,9 +89,10 @@ pub fn run(seed: u64, lines: usize) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, lines: usize) -> Self {
+    fn new(seed: u64, lines: usize, alter: impl FnOnce(&mut Plan)) -> Self {
         let mut chance = Chance::new(seed);
-        let plan = Plan::draw(&mut chance);
+        let mut plan = Plan::draw(&mut chance);
+        alter(&mut plan);
         let epoch = epoch();
         let members = (0..plan.members).map(|index| member(&plan, index, epoch)).collect::<Vec<_>>();
         let model = Model::new(members[0].core.tree());
@@ -248,7 +255,8 @@ impl World {
                 self.census.reach(state);
             }
         }
-        Outcome { census: self.census, violation: self.violation, trace: self.trace.text() }
+        let trace = self.trace.text(self.violation.as_deref());
+        Outcome { census: self.census, violation: self.violation, trace }
     }
 
     /// A promise was broken.
@@ -282,8 +290,11 @@ impl World {
         u64::try_from(since.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX / 4)
     }
 
-    pub(crate) fn unix_millis(&self) -> i64 {
-        BEGAN_UNIX_MILLIS + i64::try_from(self.now / 1_000).unwrap_or(0)
+    /// By a member's own clock.
+    pub(crate) fn unix_millis(&self, member: usize) -> i64 {
+        self.ensemble.members[member].clock_millis
+            + BEGAN_UNIX_MILLIS
+            + i64::try_from(self.now / 1_000).unwrap_or(0)
     }
 
     pub(crate) fn request(&self, token: Token) -> &Request {
@@ -319,6 +330,7 @@ fn config(plan: &Plan, index: usize) -> Config {
     limits.connections_per_address = 0;
     let mut config = Config::default();
     config.limits = limits;
+    config.rules.like = plan.like;
     config.seed = 7;
     config.server_id = u8::try_from(index + 1).unwrap_or(1);
     config
@@ -342,6 +354,7 @@ fn member(plan: &Plan, index: usize, epoch: Instant) -> Member {
         lag: 0,
         wires: std::collections::BTreeMap::new(),
         armed: Time::MAX,
+        clock_millis: 0,
     }
 }
 
