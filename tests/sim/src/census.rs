@@ -30,6 +30,8 @@ pub enum State {
     /// A client went from a read-only member to one that writes, by a new session: the one begun there is known nowhere else,
     /// and those that others know are refused there.
     ReadOnlyThenReadWrite,
+    /// A probe found a member that writes, and the session begun at a read-only one was left for it.
+    WriterFound,
     /// A probe of a member had a wrong answer, or none.
     ProbeMisled,
     /// Most members were gone.
@@ -73,7 +75,7 @@ pub enum State {
 }
 
 /// All of them.
-pub const STATES: [State; 30] = [
+pub const STATES: [State; 31] = [
     State::UnknownFate,
     State::UnknownApplied,
     State::UnknownNotApplied,
@@ -84,6 +86,7 @@ pub const STATES: [State; 30] = [
     State::CutBetweenBatches,
     State::ReadOnly,
     State::ReadOnlyThenReadWrite,
+    State::WriterFound,
     State::ProbeMisled,
     State::NoQuorum,
     State::LeaderChange,

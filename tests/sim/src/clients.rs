@@ -69,6 +69,8 @@ pub(crate) struct Client {
     pub(crate) holes: Vec<Token>,
     pub(crate) last_logged: Token,
     pub(crate) pipelines: bool,
+    /// It only reads, which a member does that is cut off: nothing that waits for the leader stands before it.
+    pub(crate) only_reads: bool,
     pub(crate) many_watches: bool,
 }
 
@@ -111,6 +113,7 @@ impl Client {
             holes: Vec::new(),
             last_logged: 0,
             pipelines: chance.percent(plan.pipelines),
+            only_reads: plan.apart && chance.percent(40),
             many_watches: plan.long_paths && chance.percent(30),
         }
     }

@@ -30,9 +30,11 @@ impl World {
             return self.fail(format!("t{token} was not sent, and is in the log"));
         }
         let (client, serial) = (request.client, request.serial);
-        // What was left on a connection that its client gave up is refused, whenever it comes.
-        let is_late = matches!(refusal, Some(ErrorCode::SESSION_MOVED | ErrorCode::SESSION_EXPIRED));
-        if is_late || self.clients[client].serial != serial {
+        if refusal == Some(ErrorCode::SESSION_MOVED) || self.clients[client].serial != serial {
+            return;
+        }
+        // What was left on a connection that its client gave up may come when the session is over, and is refused.
+        if token < self.clients[client].last_logged && !self.model.is_alive(txn.session) {
             return;
         }
         if token < self.clients[client].last_logged {
@@ -414,6 +416,9 @@ impl World {
                     if !self.clients[client].wild {
                         self.fail(format!("client {client} complains of the server: {loss:?}"));
                     }
+                }
+                if matches!(loss, Loss::ReadWriteFound) {
+                    self.census.reach(State::WriterFound);
                 }
                 if !std::mem::replace(&mut self.clients[client].is_connected, false) {
                     self.fail(format!("client {client} is disconnected, and was not connected"));

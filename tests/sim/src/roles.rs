@@ -83,7 +83,7 @@ impl World {
             }
         }
         for (member, cuts) in gives_up {
-            let least = if self.plan.apart { patience / 2 } else { 100 * MILLI };
+            let least = if self.plan.apart { patience * 3 / 4 } else { 100 * MILLI };
             let at = self.now + self.chance.between(least, patience);
             self.agenda.at(at, Event::GivesUp(member, cuts));
         }

@@ -75,6 +75,9 @@ const OPS_APART: [(u64, OpCode); 7] = [
     (5, OpCode::ADD_WATCH),
 ];
 
+/// What those ask for who only read.
+const READS: [(u64, OpCode); 3] = [(4, OpCode::GET_DATA), (2, OpCode::EXISTS), (1, OpCode::GET_CHILDREN2)];
+
 const OPS: [(u64, OpCode); 17] = [
     (10, OpCode::GET_DATA),
     (10, OpCode::EXISTS),
@@ -149,7 +152,11 @@ impl World {
     }
 
     fn ask(&mut self, client: usize, pipelined: bool) {
-        let ops = if self.plan.apart { &OPS_APART[..] } else { &OPS };
+        let ops = match (self.plan.apart, self.clients[client].only_reads) {
+            (true, true) => &READS[..],
+            (true, false) => &OPS_APART,
+            _ => &OPS,
+        };
         let op = self.chance.weighted(ops).unwrap_or(OpCode::GET_DATA);
         let path = self.some_path();
         let (body, watch) = self.body(op, &path);
@@ -411,7 +418,7 @@ impl World {
         let path = self.some_path();
         let now = self.instant();
         let one = &mut self.clients[client];
-        if one.leases.len() < 2 && !one.closing {
+        if one.leases.len() < 2 && !one.closing && !one.only_reads {
             if let Some(session) = &mut one.session {
                 one.leases.push(session.hold_lease(now, &path, -1));
                 self.census.reach(State::Leased);

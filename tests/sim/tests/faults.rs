@@ -147,8 +147,11 @@ fn members_lag_and_close_on_who_is_ahead() {
 
 #[test]
 fn members_are_apart_for_long() {
-    let expected = [State::ReadOnly, State::Lost, State::Leased];
-    leads_to(&[Fault::Isolate], &expected, |plan| (plan.apart, plan.read_only) = (true, true));
+    let expected = [State::ReadOnly, State::WriterFound, State::Leased];
+    leads_to(&[Fault::Isolate], &expected, |plan| {
+        (plan.apart, plan.read_only, plan.fault_gap) = (true, true, 5 * SECOND);
+        (plan.deed_gap, plan.active) = (60 * MILLI, 90 * SECOND);
+    });
 }
 
 #[test]
