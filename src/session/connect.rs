@@ -79,6 +79,18 @@ impl<T> Session<T> {
         self.link = Link::Down { retry_at: Some(free + pause) };
     }
 
+    /// A third of the timeout, and while there is a session to save no more than two thirds of what it has left: a short outage
+    /// must not become an expiry by waiting.
+    pub(super) fn longest_pause(&self, now: Instant) -> Duration {
+        let third = self.timeout() / 3;
+        match self.left(now) {
+            Some(left) if !left.is_zero() && !planted!("session_pause_outlives_it") => {
+                third.min(left * 2 / 3)
+            }
+            _ => third,
+        }
+    }
+
     /// Before which moment nothing may be dialled, if there is one.
     pub(super) fn free_to_dial_at(&self) -> Option<Instant> {
         self.pace.free_at(pace::window(self.timeout()))
@@ -127,7 +139,7 @@ impl<T> Session<T> {
                 self.last_zxid = 0;
             }
             Verdict::PassFailed { .. } => {
-                let pause = self.servers.backoff(self.timeout(), &mut self.chance);
+                let pause = self.servers.backoff(self.longest_pause(now), &mut self.chance);
                 self.try_later(now, pause);
             }
         }

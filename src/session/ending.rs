@@ -77,7 +77,7 @@ impl<T> Session<T> {
         // All clients of a server that died come back at once; a short pause drawn by each spreads them.
         let pause = self
             .servers
-            .backoff(self.timeout(), &mut self.chance)
+            .backoff(self.longest_pause(now), &mut self.chance)
             .max(self.chance.up_to(limits::REJOIN_SPREAD));
         self.try_later(now, pause);
     }

@@ -122,6 +122,16 @@ impl<T> Session<T> {
         }
     }
 
+    /// How long the session may live without a word from here: its timeout, counted from the last word of a server.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        match &self.life {
+            Life::Established(established) => {
+                Some((established.heard + established.timeout).saturating_duration_since(now))
+            }
+            _ => None,
+        }
+    }
+
     /// Completes the requests whose deadline has passed: waiting ones were not sent, committed ones may have been.
     fn expire_requests(&mut self, now: Instant) {
         for waiting in overdue_waiting(&mut self.waiting, now) {
