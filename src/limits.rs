@@ -97,6 +97,17 @@ pub const PING_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How late a timer may be handled before the lateness is put down to us and not to the server.
 pub const LATE_SLACK: Duration = Duration::from_millis(100);
 
+/// How much further the wall clock must have come than the monotonic one before the machine is taken to have slept: no
+/// sleep is shorter, and no clock that is slewed gets there between two looks.
+pub const SLEEP_NOTICED: Duration = Duration::from_millis(500);
+
+/// Connections in a row that served and were closed by the server, before another client is taken to use the same session.
+/// Three are a rolling restart of an ensemble.
+pub const CONTENDED: u32 = 4;
+
+/// After so many of them the one that resumed the session leaves it to the one that began it, or it would go on for ever.
+pub const CONTENDED_END: u32 = 10;
+
 /// How long `close` waits for the server's word.
 pub const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
@@ -161,6 +172,8 @@ pub const PARENT_ROUNDS: usize = 10;
 /// Nobody waits longer: sums with the present must not overflow.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
 
-/// How long at least every server must have closed on the handshake, after contact was lost, before the client takes it that
-/// the ensemble is behind it for good: servers that start or elect close in the same way.
+/// How long at least every server must have closed on the handshake, after contact was lost, before the client asks whether
+/// the ensemble is behind it for good, and between two times that it asks: servers that start or elect close in the same way.
+/// A deposed leader that has not noticed yet could only give a wrong answer within `syncLimit` ticks, 10 s by default. One and a half session
+/// timeouts, if that is longer: a session that is known and cannot be taken up has expired before the next time.
 pub const BEHIND_MIN: Duration = Duration::from_secs(10);

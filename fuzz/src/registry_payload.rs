@@ -1,45 +1,104 @@
-//! What third parties write into a registry: names and payloads, read in both layouts and written back.
+//! What third parties write into a registry: names and payloads, read in every layout and written back.
 
 use bytes::Bytes;
 use menagerie::path;
-use menagerie::registry::layout::{Found, GoMicro, Layout, Leaf, LeafStat, Plain};
+use menagerie::registry::layout::{
+    Curator, DubboApplication, DubboInterface, DubboUrl, Encoder, Found, Further, GoMicro, Kind, Layout,
+    Leaf, LeafMode, LeafStat, Plain, Recognising, Registrator, ServerSet, SpringCloud, WeightVector, clashes,
+};
 use menagerie::registry::{Instance, Lifetime};
+
+const SESSION: i64 = 0x0100_0000_0000_0001;
 
 /// The first bytes say which layout, who owns the leaf, and how long its name is; the rest is the name and the payload.
 pub fn registry_payload(data: &[u8]) {
     let Some((&[how, name_len], rest)) = data.split_first_chunk() else { return };
     let (name, payload) = rest.split_at(rest.len().min(name_len.into()));
     let name = String::from_utf8_lossy(name);
-    let owner = [0, 0x0100_0000_0000_0001, i64::MIN, -1][usize::from(how >> 2 & 3)];
+    let owner = [0, SESSION, i64::MIN, -1][usize::from(how >> 4 & 3)];
     let stat = LeafStat { ephemeral_owner: owner, num_children: i32::from(how >> 7), ..LeafStat::default() };
     let data = Bytes::copy_from_slice(payload);
     let found = Found { name: &name, data: &data, stat };
-    match how & 3 {
+    match how & 15 {
         0 => check(&GoMicro::new().protocol("http").broker("nats"), &found),
         1 => check(&Plain::new(), &found),
-        2 => named(&GoMicro::default(), &name, &String::from_utf8_lossy(payload)),
-        _ => at_root(&name, &found),
+        2 => named(&name, &String::from_utf8_lossy(payload)),
+        3 => at_root(&name, &found),
+        4 => check(&curator(), &found),
+        5 => check(&curator().sequential(), &found),
+        6 => check(&SpringCloud::new(), &found),
+        7 => check(&DubboInterface::new(), &found),
+        8 => check(&DubboInterface::new().encoder(Encoder::Go).protocol("tri"), &found),
+        9 => check(&DubboApplication::new().serves("org.x.Demo", "", "1"), &found),
+        10 => check(&Registrator::at("/services").expect("a path"), &found),
+        11 => check(&server_set(), &found),
+        12 => told_apart(&found),
+        _ => both_ways(&found),
     }
+}
+
+fn curator() -> Curator {
+    Curator::at("/services").expect("a path")
+}
+
+fn server_set() -> ServerSet {
+    ServerSet::at("/discovery/prod").expect("a path")
 }
 
 /// The layout below a directory of the fuzzer's choice.
 fn at_root(root: &str, found: &Found<'_>) {
     let layouts = (GoMicro::at(root), Plain::at(root));
     assert_eq!(layouts.0.is_ok(), layouts.1.is_ok());
+    assert_eq!(layouts.0.is_ok(), DubboInterface::at(root).is_ok());
     match layouts {
         (Ok(micro), Ok(plain)) => {
             path::validate(root).expect("a root is a path");
             assert!(micro.root() == root && plain.root() == root);
             check(&micro, &Found { name: "id", ..*found });
             check(&plain, &Found { name: "10.0.0.1:80", ..*found });
+            check(&SpringCloud::at(root).expect("as the others"), &Found { name: "id", ..*found });
         }
         (Err(error), _) => assert!(!error.to_string().is_empty()),
         _ => {}
     }
 }
 
+/// Whatever a child is taken for, reading it goes as with that layout, or as with the home layout.
+fn told_apart(found: &Found<'_>) {
+    let home = curator();
+    let layout = Recognising::around(home.clone());
+    let kind = Kind::of(found);
+    if kind.is_none() || kind == Some(Kind::Curator) {
+        assert_eq!(layout.read("time", found), home.read("time", found));
+    }
+    for clash in clashes(&home, [*found]) {
+        assert!(!clash.to_string().is_empty() && Some(clash.theirs) == kind && clash.leaves == 1);
+    }
+    if let Ok(vector) = WeightVector::read(found) {
+        let instance = Instance::new("s", "i", "10.0.0.1:80".parse().expect("an address"));
+        let weight = WeightVector::of([&vector, &vector], "member_0000000001", &instance);
+        assert!(weight <= 1_000_000);
+    }
+}
+
+/// Names that are URLs mean the same once they are written by either encoder.
+fn both_ways(found: &Found<'_>) {
+    let Ok(url) = DubboUrl::decode(found.name) else { return };
+    for encoder in [Encoder::Java, Encoder::Go] {
+        let name = url.encode(encoder);
+        assert!(name.is_ascii() && !name.contains('/'));
+        if let Ok(again) = DubboUrl::decode(&name) {
+            assert_eq!(
+                again.encode(encoder),
+                DubboUrl::decode(&again.encode(encoder)).map_or(name, |url| url.encode(encoder))
+            );
+        }
+    }
+}
+
 /// A child that was found: whatever reads is an instance that writes, below the root, and reads the same again.
 fn check(layout: &dyn Layout, found: &Found<'_>) {
+    let _ = layout.service_at(found.name);
     let service = match layout.service_of(found) {
         Ok(Some(service)) => service,
         Ok(None) => "time".to_owned(),
@@ -55,11 +114,12 @@ fn check(layout: &dyn Layout, found: &Found<'_>) {
         Err(error) => return assert!(!error.to_string().is_empty()),
     };
     assert_eq!(instance.service, service);
-    assert_eq!(other.is_err(), layout.name() == "go-micro", "read as an instance of another service");
-    assert_eq!(instance.lifetime == Lifetime::Session, found.stat.ephemeral_owner == 0x0100_0000_0000_0001);
+    let names_it = matches!(layout.service_of(found), Ok(Some(_)));
+    assert_eq!(other.is_err(), names_it, "read as an instance of another service");
+    assert_eq!(instance.lifetime == Lifetime::Session, found.stat.ephemeral_owner == SESSION);
     assert!(layout.is_same(&instance, found), "it is not what it was read from");
     if let Some(leaf) = written(layout, &instance) {
-        if instance.carried.is_some() && layout.name() == "plain" {
+        if instance.carried.is_some() && layout.name() != "go-micro" {
             assert_eq!(leaf.data, *found.data, "another's payload was not kept");
         }
         assert_eq!(written(layout, &read(layout, &instance, &leaf)), Some(leaf), "writing again changes it");
@@ -76,43 +136,57 @@ fn written(layout: &dyn Layout, instance: &Instance) -> Option<Leaf> {
             return None;
         }
     };
-    stays_below(layout, &leaf.dir);
-    stays_below(layout, &leaf.path());
+    stays_below(layout.root(), &leaf.dir);
+    stays_below(layout.root(), &leaf.path());
     assert!(!leaf.name.contains('/') && leaf.path().rsplit('/').next() == Some(&*leaf.name));
     assert_eq!(layout.service_dir(&instance.service).as_ref(), Ok(&leaf.dir));
     assert_eq!(leaf.ancestors().last(), Some(&leaf.dir));
     let again = read(layout, instance, &leaf);
-    if layout.name() == "go-micro" {
-        let own = instance.metadata.iter().filter(|(key, _)| !key.starts_with("menagerie."));
+    if layout.name() != "plain" {
+        let own = instance
+            .metadata
+            .iter()
+            .filter(|(key, _)| !key.starts_with("menagerie.") && !key.starts_with("dubbo."));
         assert!(
             own.into_iter().all(|(key, value)| again.metadata.get(key) == Some(value)),
             "metadata is lost"
         );
         assert_eq!(bare(&again), bare(instance), "it reads as something else");
     }
+    for further in layout.further(instance).unwrap_or_default() {
+        match further {
+            Further::Leaf(leaf) => stays_below("/dubbo", &leaf.path()),
+            Further::Listed { path, .. } => stays_below("/dubbo", &path),
+            _ => {}
+        }
+    }
     Some(leaf)
 }
 
-/// Without what the layout adds to it, and what it was read from.
+/// Without what the layout adds to it, what it was read from, and what some have no word for.
 fn bare(instance: &Instance) -> Instance {
     let mut bare = instance.clone();
     bare.carried = None;
     bare.metadata.clear();
+    bare.status = menagerie::registry::Status::Up;
+    bare.status_reason = None;
+    // Dubbo's word for no weight.
+    bare.weight = if bare.weight == 100 { 1 } else { bare.weight };
     bare
 }
 
 fn read(layout: &dyn Layout, instance: &Instance, leaf: &Leaf) -> Instance {
-    let ephemeral_owner = if instance.lifetime == Lifetime::Session { 0x0100_0000_0000_0001 } else { 0 };
+    assert_eq!(leaf.mode == LeafMode::Ephemeral, instance.lifetime == Lifetime::Session);
+    let ephemeral_owner = if instance.lifetime == Lifetime::Session { SESSION } else { 0 };
     let stat = LeafStat { ephemeral_owner, ..LeafStat::default() };
     let found = Found { name: &leaf.name, data: &leaf.data, stat };
     assert!(layout.is_same(instance, &found));
     layout.read(&instance.service, &found).expect("what we write we read")
 }
 
-fn stays_below(layout: &dyn Layout, path: &str) {
+fn stays_below(root: &str, path: &str) {
     path::validate(path).expect("a path that servers take");
-    let below =
-        path == layout.root() || path.strip_prefix(layout.root()).is_some_and(|rest| rest.starts_with('/'));
+    let below = path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
     assert!(
         below && !path.split('/').any(|part| matches!(part, "." | "..")),
         "{path:?} is outside of the root"
@@ -126,7 +200,7 @@ fn changed(layout: &dyn Layout, instance: &Instance) {
     other.metadata.insert("zone \u{2028}<".to_owned(), "\"\\\n".to_owned());
     other.tags.push("blue".to_owned());
     other.weight = other.weight.wrapping_add(1).max(1);
-    other.rpc.pop();
+    other.rpc.clear();
     other.registered_at_ms = Some(7);
     other.zone = Some("z".to_owned());
     written(layout, &other);
@@ -135,23 +209,34 @@ fn changed(layout: &dyn Layout, instance: &Instance) {
     written(layout, &other);
 }
 
-/// Names of the fuzzer's choice: they stay below the root or are refused.
-fn named(layout: &GoMicro, service: &str, id: &str) {
-    match layout.service_dir(service) {
-        Ok(dir) => {
-            stays_below(layout, &dir);
-            assert!(dir.len() > layout.root().len() + 1);
-            assert_eq!(dir.matches('/').count(), layout.root().matches('/').count() + 1);
+/// Names of the fuzzer's choice: they stay below the root or are refused, in every layout.
+fn named(service: &str, id: &str) {
+    let layouts: [&dyn Layout; 9] = [
+        &GoMicro::new(),
+        &curator(),
+        &curator().sequential(),
+        &SpringCloud::new(),
+        &DubboInterface::new(),
+        &DubboApplication::new().serves(id, service, id),
+        &Registrator::at("/services").expect("a path"),
+        &server_set(),
+        &Plain::new(),
+    ];
+    for layout in layouts {
+        match layout.service_dir(service) {
+            Ok(dir) => {
+                stays_below(layout.root(), &dir);
+                let deeper = dir.matches('/').count() - layout.root().matches('/').count();
+                let expected = match layout.name() {
+                    "plain" => 0,
+                    "dubbo" => 2,
+                    _ => 1,
+                };
+                assert_eq!(deeper, expected);
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
         }
-        Err(error) => assert!(!error.to_string().is_empty()),
+        let id = if layout.name() == "plain" { "10.0.0.1:80" } else { id };
+        written(layout, &Instance::new(service, id, "10.0.0.1:80".parse().expect("an address")));
     }
-    let plain = Plain::new();
-    if let Ok(dir) = plain.service_dir(service) {
-        assert_eq!(dir, plain.root());
-    }
-    let instance = Instance::new(service, id, "10.0.0.1:80".parse().expect("an address"));
-    written(layout, &instance);
-    let mut plainly = instance;
-    "10.0.0.1:80".clone_into(&mut plainly.id);
-    written(&plain, &plainly);
 }

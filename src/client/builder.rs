@@ -130,7 +130,8 @@ impl Builder {
         self
     }
 
-    /// Credentials presented on every connection, ahead of everything else: `("digest", "user:password")`.
+    /// Credentials presented on every connection, ahead of everything else: `("digest", "user:password")`. Scheme `digest`
+    /// sends the password as it is: over plain TCP to another machine that is warned of, once a client.
     pub fn auth(mut self, scheme: &str, auth: impl Into<Bytes>) -> Self {
         self.config.auth.push(Auth { scheme: scheme.to_owned(), auth: auth.into() });
         self
@@ -153,6 +154,9 @@ impl Builder {
     /// Attaches to a session begun elsewhere ([`Client::credentials`]), instead of beginning one. No server that is behind
     /// [`last_zxid`](Credentials::last_zxid) takes it up, so reads do not go back in time. Its watches and authentication do
     /// not come along: they belong to connections.
+    ///
+    /// Whoever used the session before must have stopped: if it goes on, each attach takes the session from the other. That is
+    /// noticed, and this client ends with [`End::Contended`](crate::session::End::Contended), without closing the session.
     pub fn resume(mut self, credentials: Credentials) -> Self {
         self.config.credentials = Some(credentials);
         self
@@ -232,6 +236,9 @@ impl Builder {
         if !self.chroot.is_empty() {
             crate::path::validate(&self.chroot)
                 .map_err(|error| Error::new(ConnectStringError::Chroot(error)))?;
+        }
+        if planted!("client_thread_shared") {
+            self.home = Home::Here;
         }
         let (runtime, thread) = match &self.home {
             Home::Here => (Handle::try_current().map_err(|_| Error::new(Kind::NoRuntime))?, None),

@@ -14,6 +14,7 @@ use tokio::time::Sleep;
 
 use super::follow::Next;
 use super::hub::{Core, Hub, Status, Token, now};
+use super::sleep::warn_of;
 use super::transport::{Connection, Dial, Lookup, Probe, Transport, loss};
 use super::watch_buffer::WatchBuffer;
 use crate::jute::Writer;
@@ -189,12 +190,9 @@ impl Driver {
         match dialled {
             Ok(connection) => {
                 self.forget_connection();
-                let local = connection.local_addr();
+                self.hub.arrived(connection.ends());
                 self.connection = Some((conn, connection));
-                self.attend(cx, |core, now, _| {
-                    core.local = local;
-                    core.session.handle_connected(now, conn);
-                });
+                self.attend(cx, |core, now, _| core.session.handle_connected(now, conn));
             }
             Err(loss) => {
                 self.attend(cx, |core, now, _| core.session.handle_dial_failed(now, conn, loss));
@@ -280,6 +278,8 @@ impl Driver {
         }
         ready!(sleep.as_mut().poll(cx));
         self.sleep = None;
+        let (slept, _) = self.attend(cx, |core, now, _| core.notice_sleep(now));
+        warn_of(slept);
         if self.input.is_empty() {
             // Time passed: an idle session gives its buffers back.
             self.input = BytesMut::new();

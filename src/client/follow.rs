@@ -56,6 +56,9 @@ impl Next {
                 warn!("no contact for 4/3 of the session timeout");
                 publish(hub, |status| status.state = State::Lost);
             }
+            Event::Contended => {
+                warn!("the session is taken away again and again: another client seems to use it");
+            }
             Event::LeaseRefused { lease, code } => {
                 warn!(?lease, %code, "lease refused");
                 hub.lock().refused.insert(lease);

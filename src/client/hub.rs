@@ -5,8 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
@@ -15,6 +15,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::Sleep;
 
+use super::plain_text::Ends;
+use super::sleep::{Sleep as MachineSleep, clocks};
 use super::standing::Standing;
 use super::stats::Counters;
 use super::watch_buffer::WatchBuffer;
@@ -38,6 +40,7 @@ pub(super) struct Hub {
     pub(super) status: Standing,
     pub(super) counters: Counters,
     pub(super) request_timeout: Duration,
+    pub(super) warned_of_plain_text: AtomicBool,
     /// Where the driver runs. Callers may be anywhere, also outside of every runtime: their timers are the driver's.
     runtime: Handle,
 }
@@ -53,8 +56,8 @@ pub(super) struct Core {
     pub(super) follows: bool,
     /// Set once no further session will come.
     pub(super) over: Option<End>,
-    /// The near end of the present connection.
-    pub(super) local: Option<SocketAddr>,
+    /// The ends of the present connection, where it has any.
+    pub(super) ends: Option<Ends>,
     /// Why each server could not be reached, last.
     pub(super) attempts: BTreeMap<Server, Loss>,
     /// The servers that every further session tries.
@@ -63,6 +66,8 @@ pub(super) struct Core {
     pub(super) auth: Vec<Auth>,
     /// Leases of this session that the server refused to renew.
     pub(super) refused: BTreeSet<LeaseId>,
+    /// Whether the machine slept.
+    pub(super) sleep: MachineSleep,
     driver: Option<Waker>,
     /// The driver was woken and has not looked yet.
     woken: bool,
@@ -111,11 +116,12 @@ impl Hub {
             watchers: BTreeMap::new(),
             follows,
             over: None,
-            local: None,
+            ends: None,
             attempts: BTreeMap::new(),
             servers,
             auth,
             refused: BTreeSet::new(),
+            sleep: MachineSleep::new(clocks),
             driver: None,
             woken: false,
         };
@@ -126,6 +132,7 @@ impl Hub {
             status: Standing::new(status),
             counters: Counters::default(),
             request_timeout,
+            warned_of_plain_text: AtomicBool::new(false),
             runtime,
         }
     }
@@ -235,7 +242,14 @@ impl Hub {
             }
             Ok(())
         })?;
+        self.warn_of_plain_text();
         Ok(receiver)
+    }
+
+    /// There is a new connection, with these ends.
+    pub(super) fn arrived(&self, ends: Option<Ends>) {
+        self.lock().ends = ends;
+        self.warn_of_plain_text();
     }
 
     /// Its request set no watch: nobody will hear of it.
@@ -321,7 +335,7 @@ impl Core {
     }
 
     /// The driver's waker, if it has to be woken.
-    fn wake(&mut self) -> Option<Waker> {
+    pub(super) fn wake(&mut self) -> Option<Waker> {
         if std::mem::replace(&mut self.woken, true) {
             return None;
         }
@@ -338,7 +352,7 @@ impl Core {
     }
 }
 
-/// The one place where the client reads a clock: tokio's, so that a paused runtime pauses the session too.
+/// The one place where the client reads the time: from tokio's clock, so that a paused runtime pauses the session too.
 pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

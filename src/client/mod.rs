@@ -16,6 +16,8 @@ mod follow;
 mod hub;
 mod multi;
 mod nodes;
+mod plain_text;
+mod sleep;
 mod standing;
 mod stats;
 mod transport;
@@ -196,11 +198,11 @@ impl Client {
     }
 
     /// Until when the ensemble certainly has not given this session up; see
-    /// [`Session::lease_until`](crate::session::Session::lease_until). Locks and leaders trust nothing after it.
+    /// [`Session::lease_until`](crate::session::Session::lease_until). Locks and leaders trust nothing after it. To be asked for
+    /// before each step: a sleep of the machine shortens it, and a moment that was noted down before does not know of that.
     #[must_use]
     pub fn lease_until(&self) -> Option<Instant> {
-        let core = self.hub.lock();
-        if core.refuses(self.pinned).is_some() { None } else { core.session.lease_until() }
+        self.hub.lease_until(self.pinned)
     }
 
     /// Keeps the lease in the future while the znode is there in this version, until the guard is dropped: by a write that
@@ -257,7 +259,7 @@ impl Client {
     /// transports without one, and before the first.
     #[must_use]
     pub fn local_addr(&self) -> Option<std::net::SocketAddr> {
-        self.hub.lock().local
+        self.hub.lock().ends.map(|ends| ends.near)
     }
 
     /// Counters, and latencies by operation.
@@ -295,7 +297,10 @@ impl Client {
     /// Dropping the future does not take the close back.
     ///
     /// # Errors
-    /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out.
+    /// The server's word did not come ([`End::ClosedUnconfirmed`]): ephemerals may live until the session times out. Without a
+    /// connection there is nobody to give it, and the session ends at once in this way: also right behind the refusal of an
+    /// operation that an older server does not know, since it closes the connection with that answer. Who must have its ephemerals
+    /// gone deletes them, or waits for [`State::Connected`] before it closes.
     pub async fn close(&self) -> Result<(), Error> {
         let mut status = self.hub.status.subscribe();
         if !self.hub.close(self.pinned) {

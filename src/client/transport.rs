@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 
+use super::plain_text::Ends;
 use crate::limits;
 use crate::session::{Address, Loss, Server};
 
@@ -185,12 +186,10 @@ impl Connection {
         matches!(self, Self::Custom(_))
     }
 
-    /// The near end, where the transport has one.
-    pub(super) fn local_addr(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Tcp(stream) => stream.local_addr().ok(),
-            Self::Custom(_) => None,
-        }
+    /// Both ends, where the transport is known to have them.
+    pub(super) fn ends(&self) -> Option<Ends> {
+        let Self::Tcp(stream) = self else { return None };
+        Some(Ends { near: stream.local_addr().ok()?, far: stream.peer_addr().ok()? })
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -40,6 +40,9 @@
 //! | leaving a server by choice | with its last answer, after 2 s at most | a move fails nothing that a server answers in time |
 //! | lease renewal | every T/3 while one is held | two proofs lie a third of T apart |
 //! | *Lost* | 4/3 T without contact | T, and the share of it that the server's clock may be behind |
+//! | asking for the session without its zxid | after *Lost*, when all servers have closed on the handshake for 3/2 T, and 10 s at least | servers that elect or start close too; a deposed leader has noticed by then, and a session that could not be taken up has expired before the next time |
+//! | another client uses the session | 4 connections in a row that served and were closed, each within T of the one before; after 10 the one that resumed it ends | a rolling restart closes three |
+//! | the machine slept | the wall clock came half a second further than the monotonic one | no sleep is shorter, no clock that is slewed gets there |
 //!
 //! T is what the server granted. Asked for is always what you set.
 //!

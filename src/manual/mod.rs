@@ -8,6 +8,9 @@
 //! | [`sessions`] | what a session is, when it ends, what ends with it, and what may be trusted meanwhile |
 //! | [`watches`] | which watch to take, what it promises, and what a gap asks of you |
 //! | [`errors_and_retries`] | what became of a request, what is repeated by itself, and what you may repeat |
+//! | `from_go_micro` | what becomes of each call of go-micro's ZooKeeper plugin, and what is not carried |
+//! | `from_spring_cloud` | the same for Spring Cloud ZooKeeper |
+//! | `from_curator` | the same for Curator's service discovery |
 //! | `balancing` (feature `registry`) | which strategy to take, what to report, and what happens to an instance that fails |
 //! | [`testing`] | how to test against a ZooKeeper in the same process, and make it misbehave |
 //! | [`defaults`] | every default and every bound, with its reason |
@@ -20,6 +23,12 @@ pub mod balancing;
 pub mod defaults;
 pub mod errors_and_retries;
 pub mod first_hour;
+#[cfg(feature = "registry")]
+pub mod from_curator;
+#[cfg(feature = "registry")]
+pub mod from_go_micro;
+#[cfg(feature = "registry")]
+pub mod from_spring_cloud;
 pub mod sessions;
 pub mod testing;
 pub mod watches;

@@ -22,7 +22,7 @@
 //!                                   |                                      |
 //!                                   v                                      v
 //!                     Ended(Closed, ClosedUnconfirmed,              Ended(Expired), or for a
-//!                           AuthFailed)                             following handle: Connecting
+//!                 AuthFailed, Contended)                             following handle: Connecting
 //! ```
 //!
 //! A disconnected session may also be told at once that it has expired, without passing through Lost; and it may be closed
@@ -61,10 +61,14 @@
 //! once more at the next contact, and the ensemble decides. The Java client, since ZOOKEEPER-4508, ends it by itself
 //! at the same moment; before that release it waited for a server's word for ever.
 //!
-//! *Expired* is the ensemble's word. One other thing counts as that word: every server of the list has, for longer than 4/3 of the
-//! timeout, closed on this client before the handshake although it accepted the connection. That is how servers treat a
-//! client that has seen later transactions than they have, and it means that the ensemble was restored or wiped. Clients that
-//! miss this offer their old transaction number for ever and never connect again.
+//! *Expired* is the ensemble's word, and nothing else counts as that word. An ensemble that was restored or wiped does not give it by
+//! itself: its servers accept a client's connection and close before the handshake if it has seen later transactions than they
+//! have. Clients that miss this offer their old transaction number for ever and never connect again. But servers without a leader close
+//! in the same way, and the next leader may well keep the session. So when, after contact was lost, every server of the
+//! list has closed like that for one and a half timeouts (10 s at least), the client offers the session once to each without the
+//! number. An ensemble that is behind answers now, and if it does not know the session, that has expired, and the next one begins afresh.
+//! One without a leader goes on closing, and is waited for, however long that takes. If the session is known after
+//! all, it is not taken up in that way, or reads could go back in time: the client hangs up and offers it with its number again.
 //!
 //! # Following and pinned handles
 //!
@@ -116,6 +120,13 @@
 //! If the server refuses a renewal, because the znode is gone or was changed, renewing ends and a warning is logged;
 //! [`lease_until`](crate::Client::lease_until) then runs out unless other writes move it.
 //!
+//! A machine that sleeps (a laptop, a suspended virtual machine) wakes up with a clock that stood still, which would make a lease of
+//! yesterday look fresh. So whenever you ask for the lease, and whenever one of its own timers goes off, the client looks at how
+//! far the wall clock has come meanwhile. If that is half a second more than it should be, what was proved before is older by
+//! as much, the lease is renewed, the server is asked for a sign of life, to be given within a third of the timeout, and a warning
+//! is logged. A wall clock that is set forward looks the same, and costs no more than that. So ask for the lease before each step,
+//! and keep none over a sleep.
+//!
 //! What no client can do: stop a program that is itself stopped between the look at the clock and the step. Where that matters,
 //! let the step itself be checked: put `check(lock, version)` into the same
 //! [`transaction`](crate::Client::transaction), or hand `czxid` as a fencing token to whatever you write to.
@@ -141,6 +152,14 @@
 //! store as you like. The last keeps reads from going back in time: a server that is behind it does not take the session up.
 //! Ephemerals come along; watches and authentication belong to connections and do not. Whoever holds the password holds the
 //! session, so it never shows in logs or `Debug` output.
+//!
+//! One at a time: each attach makes the server close the other's connection, so two clients of one session take it from each other.
+//! No server says so. After four connections in a row that served and were closed by the server, each within a session timeout
+//! of the one before and without any failed attempt in between, both clients log a warning and come back less and less often (a third
+//! of the timeout apart at most, or the session would be at risk if it is the server that is broken). After ten, the one that
+//! *resumed* the session leaves it to the other: it ends as [`Contended`](crate::session::End::Contended), does not close the session,
+//! and no new one follows, since who resumes a session wants that one. The client that began it never ends for this reason.
+//! (Two members of an ensemble close the other's connection only when that one writes: until then neither can know.)
 //!
 //! # Read-only servers
 //!

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::address::{Address, settle};
+use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
@@ -99,6 +100,14 @@ impl Discovery for Fixed {
         let (sender, seen) = watch::channel(Seen { set: Some(self.list(service)), ..Seen::default() });
         let services = Services::new(service, seen, Source::Fixed { _sender: sender });
         Box::pin(async move { Ok(services) })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
+        let names = self.services.keys().cloned().collect();
+        let (sender, seen) =
+            watch::channel(SeenNames { names: Some(Arc::new(names)), ..SeenNames::default() });
+        let names = ServiceNames::new(seen, NamesKeeper::Fixed { _sender: sender });
+        Box::pin(async move { Ok(names) })
     }
 }
 

@@ -12,6 +12,26 @@ pub const JSON_DEPTH: usize = 64;
 /// Bytes of one payload that is parsed: ZooKeeper's own default for the largest znode.
 pub const PAYLOAD_LEN_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a leaf's name in a layout that says all in it: Dubbo's URLs with hundreds of methods have a few thousand, and the
+/// list of a hundred such children still fits a frame.
+pub const LEAF_LEN_BYTES: usize = 16 * 1024;
+
+/// How long readers may go on calling an instance whose leaf is gone, in layouts whose readers watch: an event and a read.
+pub const DRAIN_GRACE: Duration = Duration::from_secs(5);
+
+/// The same for Spring Cloud, whose load balancer keeps what it read for 35 s.
+pub const SPRING_DRAIN_GRACE: Duration = Duration::from_secs(40);
+
+/// The same for Dubbo, whose consumers put a change off for 5 s.
+pub const DUBBO_DRAIN_GRACE: Duration = Duration::from_secs(10);
+
+/// The same for server sets: Finagle keeps what vanished for one epoch of 10 s, which may have just begun.
+pub const FINAGLE_DRAIN_GRACE: Duration = Duration::from_secs(20);
+
+/// Children of a directory that are looked at before a registration in it, for leaves of other layouts: those of one layout
+/// mostly stand together, and few are enough to tell.
+pub const NEIGHBOURS_READ: usize = 8;
+
 /// Takeovers of one leaf within [`TAKEOVER_WINDOW`]: enough for restarts in a row, too few for a war between twins.
 pub const TAKEOVERS: usize = 3;
 
@@ -68,6 +88,38 @@ pub const RETRY_FIRST: Duration = Duration::from_millis(100);
 
 /// The longest pause of a view between reads that are refused.
 pub const RETRY_MOST: Duration = Duration::from_secs(10);
+
+/// Views of fewer instances than this read at once after an event: even a thousand of them ask a server for less than it
+/// answers in a tenth of a second.
+pub const SPREAD_FROM: usize = 32;
+
+/// A view of `n` instances reads at a moment drawn from a window of `n` times this. It is the time in which a
+/// server sends one instance, about 300 bytes, to a thousand views at 150 MB/s: so they can all be served within the window.
+pub const SPREAD_EACH: Duration = Duration::from_millis(2);
+
+/// The longest window after a change: so much later, at most, a removal shows because of it.
+pub const CHANGE_SPREAD_MOST: Duration = Duration::from_secs(1);
+
+/// The longest window before everything is read again, after a reconnect or a gap.
+pub const RESYNC_SPREAD_MOST: Duration = Duration::from_secs(10);
+
+/// Events in a row, each within [`FLAP_QUIET`] of the one before, for which an instance is read at once: a restart makes
+/// two or three, a takeover two.
+pub const FLAP_TURNS: u32 = 5;
+
+/// An instance without an event for so long comes and goes no more.
+pub const FLAP_QUIET: Duration = Duration::from_secs(10);
+
+/// The least time between two reads of an instance that comes and goes: long against a health check's period, short
+/// against any failover, for by so much the end of one that is dead may show later.
+pub const HOLD_DOWN: Duration = Duration::from_secs(1);
+
+/// Names whose events are counted at once, for [`HOLD_DOWN`]; beyond it all counts begin anew.
+pub const FLAPS_WATCHED: usize = 4096;
+
+/// If more than this share of a set, in percent, is gone after a gap, the loss is held back for one session timeout:
+/// failures of single hosts stay below it, and an ensemble that came back before its clients exceeds it.
+pub const HOLD_BACK_PERCENT: u32 = 50;
 
 /// The first pause before a suspect, a persistent instance that failed, is probed by one call; it doubles up to
 /// [`PROBE_MOST`].
@@ -134,3 +186,29 @@ pub const BOUND_PERCENT: u32 = 125;
 
 /// Keys that a sticky view remembers; beyond it the one that came first is forgotten.
 pub const STICKY_KEYS: usize = 65_536;
+
+/// The least time between two warnings of one view about children that stand for no instance.
+pub const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Fewer instances than this that go one by one, after everything was read again, are no sudden loss: the last of a small
+/// service may leave.
+pub const HOLD_BACK_FROM: usize = 3;
+
+/// How often new suspects are looked for while there are any.
+pub const PROBE_TICK: Duration = Duration::from_millis(100);
+
+/// The least time that a suspect has to take a connection: many times a round trip within a data centre. It grows to four
+/// times as much with the pauses.
+pub const PROBE_PATIENCE: Duration = Duration::from_millis(120);
+
+/// Suspects of one view that are probed at the same time.
+pub const PROBES_AT_ONCE: usize = 64;
+
+/// Bytes of a saved set: some hundred thousand instances.
+pub const SNAPSHOT_LEN_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long a view waits for ZooKeeper before it begins with the set that was saved last: most sessions begin within it.
+pub const COLD_START_AFTER: Duration = Duration::from_secs(1);
+
+/// The least time between two savings of one view's set.
+pub const SAVE_EVERY: Duration = Duration::from_secs(5);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
 use super::address::settle;
+use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
@@ -34,6 +35,7 @@ struct Own {
 #[derive(Debug, Default)]
 struct Shared {
     services: Mutex<BTreeMap<String, Service>>,
+    names: watch::Sender<SeenNames>,
 }
 
 #[derive(Debug, Default)]
@@ -100,6 +102,20 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Service>> {
         self.services.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Tells those who follow the list of services, if it has changed.
+    fn publish_names(&self) {
+        self.names.send_if_modified(|seen| {
+            let services = self.lock();
+            let inhabited = services.iter().filter(|(_, service)| !service.instances.is_empty());
+            let names = inhabited.map(|(name, _)| name.clone()).collect();
+            let differs = seen.names.as_deref() != Some(&names);
+            if differs {
+                seen.names = Some(Arc::new(names));
+            }
+            differs
+        });
+    }
 }
 
 impl Service {
@@ -162,6 +178,7 @@ impl Place {
         let publication = service.changed();
         drop(services);
         publication.publish();
+        self.shared.publish_names();
         self.status.send_modify(|status| status.state = state);
     }
 }
@@ -212,6 +229,7 @@ impl Registration for Memory {
             let held = planted!("registry_wakes_under_lock").then(|| self.shared.lock());
             publication.publish();
             drop(held);
+            self.shared.publish_names();
             let status = place.status.subscribe();
             Ok(Registered::new(Box::new(place), instance, status))
         })
@@ -232,6 +250,14 @@ impl Discovery for Memory {
         let owner: Arc<Shared> = Arc::clone(&self.shared);
         let services = Services::new(service, seen, Source::Owner { _owner: owner });
         Box::pin(async move { if closed { Err(Error::Ended(End::Closed)) } else { Ok(services) } })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
+        self.shared.publish_names();
+        let owner: Arc<Shared> = Arc::clone(&self.shared);
+        let names = ServiceNames::new(self.shared.names.subscribe(), NamesKeeper::Owner { _owner: owner });
+        let closed = self.own().closed;
+        Box::pin(async move { if closed { Err(Error::Ended(End::Closed)) } else { Ok(names) } })
     }
 }
 

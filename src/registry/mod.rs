@@ -12,6 +12,7 @@
 pub mod address;
 pub mod balance;
 mod error;
+mod events;
 mod fixed;
 mod follow;
 mod json;
@@ -19,13 +20,16 @@ pub mod layout;
 pub mod limits;
 mod memory;
 mod model;
+mod names;
 mod picker;
+mod prober;
 mod read_failure;
 pub mod reconcile;
 mod registered;
 mod rng;
 mod services;
 mod traits;
+mod union;
 mod url;
 pub mod view;
 mod zookeeper;
@@ -33,16 +37,19 @@ mod zookeeper;
 pub use address::{Address, AddressError};
 pub use balance::Balance;
 pub use error::Error;
+pub use events::{ServiceEvent, ServiceEvents, ServiceStats, SourceState, ViewHealth};
 pub use fixed::Fixed;
 pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
+pub use names::{NamesChange, NamesChanges, ServiceNames};
 pub use picker::{Attempt, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
 pub use services::{ServiceChanges, Services};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
+pub use union::Union;
 pub use url::UrlError;
 pub use zookeeper::ZooKeeper;
 

@@ -7,13 +7,15 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
 use super::balance::{Balancing, PassedOver};
+use super::events::SourceState;
 use super::follow::Follow;
 use super::picker::{Attempt, Picker, Shared};
-use super::view::{Change, Invalid, Set};
+use super::view::{Change, Invalid, Set, ViewStats};
 use super::{Error, Instance, ReadFailure};
 use crate::session::End;
 
@@ -30,6 +32,8 @@ pub struct Services {
     /// Who picks for those that have no picker of their own.
     picker: Arc<Mutex<Picker>>,
     source: Arc<Source>,
+    /// Where suspects are probed, if they are.
+    prober: Option<Handle>,
 }
 
 /// What a view publishes.
@@ -40,6 +44,9 @@ pub(super) struct Seen {
     pub(super) stale_since: Option<Instant>,
     pub(super) invalid: Arc<[Invalid]>,
     pub(super) failure: Option<ReadFailure>,
+    pub(super) stats: ViewStats,
+    /// How each source fares, if there are several.
+    pub(super) sources: Arc<[SourceState]>,
     /// How the registry's client ended, behind which nothing comes.
     pub(super) ended: Option<End>,
 }
@@ -65,7 +72,7 @@ impl Drop for Source {
 
 impl Services {
     pub(super) fn new(service: &str, seen: watch::Receiver<Seen>, source: Source) -> Self {
-        Self::with(service.into(), seen, Balancing::default(), Arc::new(source))
+        Self::with(service.into(), seen, Balancing::default(), Arc::new(source), None)
     }
 
     fn with(
@@ -73,10 +80,15 @@ impl Services {
         seen: watch::Receiver<Seen>,
         balancing: Balancing,
         source: Arc<Source>,
+        prober: Option<Handle>,
     ) -> Self {
-        let shared = Arc::new(Shared::new(balancing));
+        let shared = Shared::new(balancing);
+        let shared = Arc::new(match &prober {
+            Some(runtime) => shared.probed_on(runtime.clone(), seen.clone()),
+            None => shared,
+        });
         let picker = Picker::new(seen.clone(), Arc::clone(&shared), Arc::clone(&source));
-        Self { service, seen, shared, picker: Arc::new(Mutex::new(picker)), source }
+        Self { service, seen, shared, picker: Arc::new(Mutex::new(picker)), source, prober }
     }
 
     /// The same view, picked from in another way, and with a fresh mind about failures and load. A
@@ -98,7 +110,12 @@ impl Services {
     #[must_use]
     pub fn balanced(&self, balancing: impl Into<Balancing>) -> Self {
         let (service, seen, source) = (self.service.clone(), self.seen.clone(), self.source.clone());
-        Self::with(service, seen, balancing.into(), source)
+        Self::with(service, seen, balancing.into(), source, self.prober.clone())
+    }
+
+    /// The same view, whose suspects are probed by a task on `runtime`, with a fresh mind.
+    pub(super) fn probed_on(self, runtime: Handle) -> Self {
+        Self::with(self.service, self.seen, Balancing::default(), self.source, Some(runtime))
     }
 
     /// A handle to pick with on one thread, without a lock and without counting references: for callers to whom
@@ -106,6 +123,16 @@ impl Services {
     #[must_use]
     pub fn picker(&self) -> Picker {
         Picker::new(self.seen.clone(), Arc::clone(&self.shared), Arc::clone(&self.source))
+    }
+
+    /// What the view publishes, and what keeps it going.
+    pub(super) fn parts(&self) -> (watch::Receiver<Seen>, Arc<Source>) {
+        (self.seen.clone(), Arc::clone(&self.source))
+    }
+
+    /// Whether the first complete set is there.
+    pub(super) fn has_set(&self) -> bool {
+        self.seen.borrow().set.is_some()
     }
 
     /// The service's name.
@@ -254,6 +281,11 @@ impl Stream for ServiceChanges {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Change>> {
         self.get_mut().poll_change(cx)
     }
+}
+
+/// The clock of the runtime, so that a paused one pauses what is said of ages too.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 impl fmt::Debug for Services {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::fixed::Fixed;
 use super::memory::Memory;
+use super::names::ServiceNames;
 use super::registered::Registered;
 use super::services::Services;
 use super::url::RegistryUrl;
@@ -41,6 +42,16 @@ pub trait Discovery: fmt::Debug + Send + Sync {
     /// [`Error::Layout`] if the name is none; [`Error::NotRead`] if nothing was read within
     /// [`DISCOVER_TIMEOUT`](super::limits::DISCOVER_TIMEOUT).
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>>;
+
+    /// The services that there are, as a live list. The future is ready with the first one. A service whose directory
+    /// was left behind empty is listed, and so is none of a layout whose root is the service. Where a name and its
+    /// directory differ, as `a/b` and `a-b` in go-micro's layout, it is the directory's.
+    ///
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`Error::NotRead`] if nothing was read within [`DISCOVER_TIMEOUT`](super::limits::DISCOVER_TIMEOUT).
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>>;
 }
 
 /// Both at once.

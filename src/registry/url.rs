@@ -6,7 +6,10 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::address::{Address, AddressError, shorten};
-use super::layout::{GoMicro, Layout, LayoutError, Plain};
+use super::layout::{
+    Curator, DubboApplication, DubboInterface, GoMicro, Layout, LayoutError, Plain, Registrator, ServerSet,
+    SpringCloud,
+};
 
 /// A URL taken apart.
 #[derive(Debug)]
@@ -121,18 +124,24 @@ fn choice(
     }
 }
 
+const LAYOUTS: &str =
+    "go-micro, curator, spring-cloud, dubbo, dubbo-application, registrator, serverset or plain";
+
 fn layout_named(name: &str, root: Option<&str>) -> Result<Arc<dyn Layout>, UrlError> {
-    let layout: Arc<dyn Layout> = match (name, root) {
-        ("go-micro", None) => Arc::new(GoMicro::new()),
-        ("go-micro", Some(root)) => Arc::new(GoMicro::at(root).map_err(UrlError::Root)?),
-        ("plain", None) => Arc::new(Plain::new()),
-        ("plain", Some(root)) => Arc::new(Plain::at(root).map_err(UrlError::Root)?),
-        _ => {
-            let (option, value, expected) = ("layout", shorten(name), "go-micro or plain");
-            return Err(UrlError::Value { option, value, expected });
-        }
-    };
-    Ok(layout)
+    fn shared(layout: Result<impl Layout + 'static, LayoutError>) -> Result<Arc<dyn Layout>, UrlError> {
+        layout.map(|layout| Arc::new(layout) as Arc<dyn Layout>).map_err(UrlError::Root)
+    }
+    match name {
+        "go-micro" => shared(GoMicro::at(root.unwrap_or("/micro-registry"))),
+        "curator" => shared(Curator::at(root.unwrap_or("/services"))),
+        "spring-cloud" => shared(SpringCloud::at(root.unwrap_or("/services"))),
+        "dubbo" => shared(DubboInterface::at(root.unwrap_or("/dubbo"))),
+        "dubbo-application" => shared(DubboApplication::at(root.unwrap_or("/services"), "/dubbo")),
+        "registrator" => shared(Registrator::at(root.unwrap_or("/services"))),
+        "serverset" => shared(ServerSet::at(root.unwrap_or("/discovery"))),
+        "plain" => shared(Plain::at(root.unwrap_or("/go_servers"))),
+        _ => Err(UrlError::Value { option: "layout", value: shorten(name), expected: LAYOUTS }),
+    }
 }
 
 /// `time=10.0.0.1:80,10.0.0.2:80;users=10.0.0.3:80`; a service may have none.
@@ -180,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn every_layout_has_a_name_and_a_root() {
+        for (name, root) in [
+            ("go-micro", "/micro-registry"),
+            ("curator", "/services"),
+            ("spring-cloud", "/services"),
+            ("dubbo", "/dubbo"),
+            ("dubbo-application", "/services"),
+            ("registrator", "/services"),
+            ("serverset", "/discovery"),
+            ("plain", "/go_servers"),
+        ] {
+            assert!(LAYOUTS.contains(name));
+            let options = zk(&format!("zk://a?layout={name}"));
+            assert_eq!((options.layout.name(), options.layout.root()), (name, root));
+            assert_eq!(zk(&format!("zk://a?layout={name}&root=/x")).layout.root(), "/x");
+        }
+    }
+
+    #[test]
     fn lists_are_read() {
         let Ok(RegistryUrl::Static(services)) = RegistryUrl::parse("static:time=a:1,[::1]:2;none=") else {
             panic!("not a list");
@@ -198,7 +226,7 @@ mod tests {
         }
         assert!(!refused("secret@x:pw").to_string().contains("secret"));
         for (url, name) in [
-            ("zk://a?layout=curator", "layout"),
+            ("zk://a?layout=etcd", "layout"),
             ("zk://a?keep_persistent=yes", "keep_persistent"),
             ("zk://a?watches=", "watches"),
         ] {

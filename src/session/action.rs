@@ -92,6 +92,10 @@ pub enum Event {
     /// No contact for 4/3 of the timeout: pending requests and watches were told. The session may still live, and is
     /// offered once more at the next contact.
     Lost,
+    /// [`limits::CONTENDED`] connections in a row served and were closed by the server, each within a session timeout of
+    /// the one before, without any other trouble: another client seems to use this session. From here on the pauses
+    /// grow whatever a connection does in between; a session that was resumed ends after [`limits::CONTENDED_END`].
+    Contended,
     /// The server refused to renew a lease: its znode is gone or has another version.
     LeaseRefused {
         /// The lease.

@@ -79,6 +79,18 @@ impl<T> Session<T> {
         self.link = Link::Down { retry_at: Some(free + pause) };
     }
 
+    /// A third of the timeout, and while there is a session to save no more than two thirds of what it has left: a short outage
+    /// must not become an expiry by waiting.
+    pub(super) fn longest_pause(&self, now: Instant) -> Duration {
+        let third = self.timeout() / 3;
+        match self.left(now) {
+            Some(left) if !left.is_zero() && !planted!("session_pause_outlives_it") => {
+                third.min(left * 2 / 3)
+            }
+            _ => third,
+        }
+    }
+
     /// Before which moment nothing may be dialled, if there is one.
     pub(super) fn free_to_dial_at(&self) -> Option<Instant> {
         self.pace.free_at(pace::window(self.timeout()))
@@ -115,33 +127,41 @@ impl<T> Session<T> {
     pub(super) fn attempt_failed(&mut self, now: Instant, server: Server, loss: Loss) {
         self.link = Link::Down { retry_at: None };
         self.actions.push_back(Action::Event(Event::AttemptFailed { server, loss }));
+        self.contention.forget();
         if self.closing.is_some() {
             return self.end(End::ClosedUnconfirmed);
         }
         match self.servers.attempt_failed(loss) {
             Verdict::GoOn => self.try_next(now),
-            Verdict::PassFailed { all_behind } if self.is_left_behind(now, all_behind) => {
-                // The whole ensemble is behind this client, for longer than any session lives: it was restored or
-                // wiped, and would close on us for ever.
-                self.end(End::Expired);
-                self.last_zxid = 0;
-            }
-            Verdict::PassFailed { .. } => {
-                let pause = self.servers.backoff(self.timeout(), &mut self.chance);
+            Verdict::PassFailed { all_behind } => {
+                self.consider_asking(now, all_behind);
+                let pause = self.servers.backoff(self.longest_pause(now), &mut self.chance);
                 self.try_later(now, pause);
             }
         }
     }
 
-    /// Whether all servers have closed on the handshake for so long after contact was lost that it is not for want of a
-    /// leader, or because they are starting, which looks the same.
-    fn is_left_behind(&mut self, now: Instant, all_behind: bool) -> bool {
+    /// All servers close on the handshake, long after contact was lost. Either they have no leader, and the next one will take
+    /// the session up; or the ensemble was restored or wiped, is behind this client, and would close on it for ever.
+    /// That looks the same, so once in a while a pass offers the session as if nothing had been seen yet: an
+    /// ensemble that is behind says now whether it knows the session, and one without a leader goes on closing.
+    fn consider_asking(&mut self, now: Instant, all_behind: bool) {
+        let asked = std::mem::take(&mut self.asks);
         if !all_behind || !self.is_lost() || self.last_zxid == 0 {
             self.behind_since = None;
-            return false;
+            return;
+        }
+        if asked {
+            self.behind_since = Some(now);
         }
         let since = *self.behind_since.get_or_insert(now);
-        now >= since + self.timeout().max(limits::BEHIND_MIN)
+        self.asks = !planted!("session_never_asks")
+            && now >= since + (self.timeout() * 3 / 2).max(limits::BEHIND_MIN);
+    }
+
+    /// Whether the server owes no answer.
+    fn is_unasked(&self) -> bool {
+        matches!(&self.link, Link::Up(up) if up.pending.is_empty() && up.auth_pending.is_empty())
     }
 
     fn is_lost(&self) -> bool {
@@ -155,7 +175,7 @@ impl<T> Session<T> {
         };
         ConnectRequest {
             protocol_version: 0,
-            last_zxid_seen: self.last_zxid,
+            last_zxid_seen: if self.asks { 0 } else { self.last_zxid },
             // The wish, every time: repeating what was negotiated would let it only ever shrink.
             time_out: i32::try_from(self.config.timeout.as_millis()).unwrap_or(i32::MAX),
             session_id,
@@ -226,6 +246,13 @@ impl<T> Session<T> {
             (Some(_), Some(id)) if id != response.session_id && !planted!("session_other_taken_for_ours") => {
                 self.session_expired()
             }
+            // It knows the session, and may be behind what it has seen: reads would go back in time. Whether it is shows when the
+            // session is offered as it is.
+            (Some(_), Some(_)) if self.asks && !planted!("session_taken_up_behind") => {
+                (self.asks, self.behind_since) = (false, Some(now));
+                self.handshake_failed(now, Loss::ClosedBeforeHandshake);
+                false
+            }
             (Some(millis), known) => {
                 self.establish(now, Duration::from_millis(millis), &response, known.is_some());
                 true
@@ -235,6 +262,10 @@ impl<T> Session<T> {
 
     fn session_expired(&mut self) -> bool {
         self.end(End::Expired);
+        if self.asks {
+            // The next session must not ask for what is gone.
+            self.last_zxid = 0;
+        }
         false
     }
 
@@ -261,7 +292,7 @@ impl<T> Session<T> {
             lost: false,
         });
         self.stats.connects += 1;
-        self.behind_since = None;
+        (self.asks, self.behind_since) = (false, None);
         self.servers.arrived();
         let server = attempt.server;
         self.actions.push_back(Action::Event(Event::Connected {
@@ -286,6 +317,7 @@ impl<T> Session<T> {
             inbound: Inbound::default(),
             restore: (!self.watches.is_empty()).then_some(restore),
             alone: false,
+            served: false,
             removals: 0,
             pings: 0,
             since: now,
@@ -299,6 +331,9 @@ impl<T> Session<T> {
             self.present_auth(now, index);
         }
         self.pump(now);
+        if self.contention.suspects() && self.is_unasked() {
+            self.ping(now);
+        }
         self.begin_search(now, read_only);
     }
 }

@@ -57,7 +57,10 @@ impl<T> Session<T> {
         self.hang_up();
         self.end_search();
         let Link::Up(connection) = std::mem::replace(&mut self.link, Link::Off) else { return };
-        self.servers.connection_lost(connection.has_lived(now, self.timeout()));
+        let closed = loss == Loss::Closed && !planted!("session_theft_unnoticed");
+        let row = self.contention.lost(now, self.timeout(), closed, connection.served);
+        let lived = connection.has_lived(now, self.timeout()) && row < limits::CONTENDED;
+        self.servers.connection_lost(lived);
         let is_clean = loss.is_chosen() && connection.pending.is_empty();
         self.fail_committed(*connection, Cause::ConnectionLost(loss));
         for waiting in take_waiting(&mut self.waiting, |waiting| {
@@ -74,10 +77,17 @@ impl<T> Session<T> {
             // A session begun on a read-only server is known nowhere else.
             return self.end(End::Expired);
         }
+        if row == limits::CONTENDED {
+            self.actions.push_back(Action::Event(Event::Contended));
+        }
+        if row >= limits::CONTENDED_END && self.config.credentials.is_some() {
+            // It was another's before, and is in use there.
+            return self.end(End::Contended);
+        }
         // All clients of a server that died come back at once; a short pause drawn by each spreads them.
         let pause = self
             .servers
-            .backoff(self.timeout(), &mut self.chance)
+            .backoff(self.longest_pause(now), &mut self.chance)
             .max(self.chance.up_to(limits::REJOIN_SPREAD));
         self.try_later(now, pause);
     }

@@ -142,7 +142,7 @@ pub enum Violation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Error)]
 #[non_exhaustive]
 pub enum End {
-    /// The server said so, or every server has been behind this client for long.
+    /// The server said so.
     #[error("expired")]
     Expired,
     /// Credentials were refused.
@@ -154,6 +154,9 @@ pub enum End {
     /// Closed by this client, without the server's word: ephemerals may live until the session times out.
     #[error("closed, unconfirmed")]
     ClosedUnconfirmed,
+    /// It was resumed, and another client goes on using it: each attach takes it from the other. It was left to that one.
+    #[error("in use by another client")]
+    Contended,
 }
 
 impl Loss {

@@ -20,6 +20,8 @@ pub(super) struct Leases {
     /// Send times of answered writes, oldest first: the one the lease runs from, then those that may follow it.
     proofs: VecDeque<Instant>,
     latest: Option<Instant>,
+    /// The clock stood still before this: how old what was sent earlier is, nobody knows.
+    believed_from: Option<Instant>,
 }
 
 /// What keeps a lease: the znode that must still be there.
@@ -61,6 +63,9 @@ impl Leases {
 
     /// A write of this session, sent at `sent`, was answered by the quorum.
     pub(super) fn proved(&mut self, sent: Instant, timeout: Duration) {
+        if self.believed_from.is_some_and(|from| sent < from) {
+            return;
+        }
         let spacing = timeout / (3 * PROOFS);
         if self.proofs.back().is_none_or(|&last| sent >= last + spacing) {
             self.proofs.push_back(sent);
@@ -70,6 +75,15 @@ impl Leases {
         while self.proofs.get(1).is_some_and(|&second| second + timeout / 3 <= latest) {
             self.proofs.pop_front();
         }
+    }
+
+    /// The clock stood still for `slept`: what was proved is older by that. Renewals are due at once.
+    pub(super) fn stood_still(&mut self, now: Instant, slept: Duration) {
+        let older = |at: Instant| at.checked_sub(slept);
+        self.proofs = self.proofs.iter().copied().filter_map(older).collect();
+        self.latest = self.latest.and_then(older);
+        self.believed_from = Some(now);
+        self.renew_at = self.renew_at.map(|at| at.min(now));
     }
 
     /// Until when the session certainly lives; `None` before two writes proved it.

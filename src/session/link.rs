@@ -66,6 +66,8 @@ pub(super) struct Connection<T> {
     pub(super) restore: Option<Restore>,
     /// The last request may be one that this server does not know: nothing goes behind it until it is answered.
     pub(super) alone: bool,
+    /// Whether a frame came behind the handshake's answer.
+    pub(super) served: bool,
     pub(super) removals: usize,
     /// Pings not answered yet.
     pub(super) pings: u32,

@@ -12,6 +12,7 @@ mod action;
 mod chance;
 mod config;
 mod connect;
+mod contention;
 mod ending;
 mod error;
 mod flow;
@@ -46,6 +47,7 @@ use crate::jute::Writer;
 use crate::limits;
 use abilities::Abilities;
 use chance::Chance;
+use contention::Contention;
 use lease::{Held, Leases};
 use link::Link;
 use queue::Waiting;
@@ -90,6 +92,7 @@ pub struct Session<T> {
     leases: Leases,
     auth: Vec<Credential<T>>,
     abilities: Abilities,
+    contention: Contention,
     actions: VecDeque<Action<T>>,
     /// Frames that will not go out.
     debris: Vec<Writer>,
@@ -101,6 +104,8 @@ pub struct Session<T> {
     no_deadline_before: Option<Instant>,
     /// Since when, contact being lost, whole passes have ended in closes before the handshake.
     behind_since: Option<Instant>,
+    /// In this pass the session is offered without the last transaction seen, to hear whether the ensemble knows it.
+    asks: bool,
     /// Set once the caller wants to close: when waiting for the server's word ends.
     closing: Option<Instant>,
     stats: Stats,
@@ -221,6 +226,7 @@ impl<T> Session<T> {
             leases: Leases::default(),
             auth,
             abilities: Abilities::default(),
+            contention: Contention::default(),
             actions: VecDeque::new(),
             debris: Vec::new(),
             places: 0,
@@ -228,6 +234,7 @@ impl<T> Session<T> {
             last_id: 0,
             no_deadline_before: None,
             behind_since: None,
+            asks: false,
             closing: None,
             stats: Stats::default(),
         };
@@ -268,8 +275,8 @@ impl<T> Session<T> {
         }
     }
 
-    /// The last transaction seen. 0 once the session ended because the whole ensemble was behind it: then the ensemble
-    /// was restored or wiped, and the next session must not ask for what is gone.
+    /// The last transaction seen. 0 once the session ended in an ensemble that is behind it: then the ensemble was restored or
+    /// wiped, and the next session must not ask for what is gone.
     #[must_use]
     pub fn last_zxid(&self) -> i64 {
         self.last_zxid

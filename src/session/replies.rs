@@ -91,6 +91,7 @@ impl<T> Session<T> {
     fn heard(&mut self, now: Instant) {
         if let Link::Up(connection) = &mut self.link {
             connection.heard = now;
+            connection.served = true;
             connection.reprieve = None;
         }
         if let Life::Established(established) = &mut self.life {

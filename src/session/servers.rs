@@ -156,13 +156,14 @@ impl Servers {
         self.all_behind = true;
     }
 
-    /// How long to wait before the next attempt: full jitter under an exponential ceiling.
-    pub(super) fn backoff(&self, timeout: Duration, chance: &mut Chance) -> Duration {
+    /// How long to wait before the next attempt: full jitter under an exponential ceiling, and never more than
+    /// `longest`.
+    pub(super) fn backoff(&self, longest: Duration, chance: &mut Chance) -> Duration {
         if planted!("session_no_backoff") {
             return Duration::ZERO;
         }
         let ceiling = limits::BACKOFF_BASE.saturating_mul(1 << (2 * self.failures.saturating_sub(1).min(8)));
-        chance.up_to(ceiling.min(limits::BACKOFF_CAP).min(timeout / 3))
+        chance.up_to(ceiling.min(limits::BACKOFF_CAP).min(longest))
     }
 }
 

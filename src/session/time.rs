@@ -36,6 +36,30 @@ impl<T> Session<T> {
         times.into_iter().flatten().min()
     }
 
+    /// The machine slept for `slept`, and the clock that `now` is of stood still meanwhile, while the ensemble's went on. So
+    /// nothing that was measured by it is believed: the lease ends that much earlier, and what is under way proves
+    /// nothing. Whether the connection stands is found out at once: by a ping, to be answered within a third of the timeout,
+    /// or by the next attempt. If nothing slept after all (a wall clock that was set looks the same), that is all it costs.
+    pub fn handle_paused(&mut self, now: Instant, slept: Duration) {
+        self.run_timers(now);
+        if matches!(self.life, Life::Ended(_)) || planted!("session_sleep_forgotten") {
+            return;
+        }
+        self.leases.stood_still(now, slept);
+        let timeout = self.timeout();
+        match &mut self.link {
+            Link::Up(connection) => {
+                let patience = (timeout / 3).max(limits::PING_INTERVAL_MIN * 2);
+                let until = connection.read_deadline(timeout).min(now + patience);
+                connection.reprieve = Some(until);
+                self.ping(now);
+                self.pump(now);
+            }
+            Link::Down { retry_at: Some(at) } if *at > now => self.try_next(now),
+            _ => {}
+        }
+    }
+
     pub(super) fn run_timers(&mut self, now: Instant) {
         // One verdict may make another due at once: silence drops the connection, and that may have been the last
         // contact within the horizon. Each step of such a chain happens once.
@@ -117,6 +141,16 @@ impl<T> Session<T> {
             (_, Link::Up(_) | Link::Off) => None,
             (Life::Established(established), _) if !established.lost => {
                 Some(established.heard + contact_horizon(established.timeout))
+            }
+            _ => None,
+        }
+    }
+
+    /// How long the session may live without a word from here: its timeout, counted from the last word of a server.
+    pub(super) fn left(&self, now: Instant) -> Option<Duration> {
+        match &self.life {
+            Life::Established(established) => {
+                Some((established.heard + established.timeout).saturating_duration_since(now))
             }
             _ => None,
         }

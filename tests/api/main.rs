@@ -16,6 +16,7 @@ mod cancel;
 mod cancel_registry;
 mod connecting;
 mod cuts;
+mod discovery;
 mod embedded;
 mod fates;
 mod fencing;

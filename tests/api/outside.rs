@@ -8,6 +8,7 @@ use std::time::Duration;
 use menagerie::Client;
 use menagerie::jute::OpCode;
 use menagerie::session::{Cause, Fate, Loss};
+use menagerie_server::Server;
 
 use crate::support::connected;
 
@@ -55,6 +56,32 @@ fn on_a_thread_of_its_own_a_client_needs_no_runtime_around_it() {
     let verdict = block_on(client.add_auth("digest", "user:pass")).unwrap_err();
     assert_eq!(verdict.cause(), Some(Cause::Deadline));
     block_on(client.close()).unwrap();
+}
+
+/// The timeout of a session whose owner is kept busy for longer.
+const T: Duration = Duration::from_millis(1_500);
+
+#[test]
+fn a_task_that_blocks_its_runtime_costs_no_session_on_a_thread_of_its_own() {
+    let elsewhere =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let server =
+        elsewhere.block_on(Server::builder().tick(T / 10).session_timeouts(T / 10, T * 10).start()).unwrap();
+    let one_thread = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    one_thread.block_on(async {
+        let builder = Client::builder(&server.local_addr().to_string()).unwrap().session_timeout(T);
+        let client = builder.on_own_thread().connect().await.unwrap();
+        client.create("/mine").ephemeral().await.unwrap();
+        let before = client.status();
+        assert_eq!(before.timeout, T);
+        // Nothing else runs on this runtime meanwhile, and the server ends whoever says nothing for so long.
+        std::thread::sleep(T * 2);
+        assert_eq!(server.sessions().len(), 1, "the session is gone");
+        assert_eq!(client.get("/mine").await.unwrap().1.ephemeral_owner, before.session_id.unwrap());
+        assert_eq!(client.status().session_id, before.session_id);
+        client.close().await.unwrap();
+    });
+    elsewhere.block_on(server.stop()).unwrap();
 }
 
 #[test]

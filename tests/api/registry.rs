@@ -1,7 +1,7 @@
 //! The registry on a client whose server does what the test says.
 
 use menagerie::jute::{Create2Response, ErrorCode, EventType, GetChildren2Response, OpCode, Ustring};
-use menagerie::registry::layout::Plain;
+use menagerie::registry::layout::{Kind, Plain};
 use menagerie::registry::{
     Discovery, Error, Instance, InstanceBuilder, Registration, RegistrationState, Status, ZooKeeper,
 };
@@ -36,6 +36,25 @@ async fn with_one_place_a_view_reads_its_instances_one_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leaves_of_another_layout_are_named_with_whom_ours_would_harm() {
+    let (client, mut server) = connected().await;
+    let registry = ZooKeeper::new(&client, Plain::new());
+    let (clashes, ()) = tokio::join!(registry.clashes("time"), async {
+        server.expect(OpCode::GET_CHILDREN2, "/go_servers").await;
+        reply_children(&mut server).await;
+        for (name, data) in NAMES.iter().zip(["", r#"{"name":"time","nodes":[]}"#, "?"]) {
+            server.expect(OpCode::GET_DATA, &format!("/go_servers/{name}")).await;
+            server.reply_data(data).await;
+        }
+    });
+    let clashes = clashes.unwrap();
+    let [clash] = &clashes[..] else { panic!("{clashes:?}") };
+    assert_eq!((clash.ours, clash.theirs, clash.leaves), (Kind::Plain, Kind::GoMicro, 1));
+    assert_eq!(clash.example, NAMES[1]);
+    assert!(clash.their_readers.is_some_and(|harm| harm.contains("GetService")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_view_of_a_closed_client_is_told_that_it_was_closed() {
     let (client, mut server) = connected().await;
     let registry = ZooKeeper::new(&client, Plain::new());
@@ -52,6 +71,8 @@ async fn another_wish_shows_at_once_also_while_a_request_is_under_way() {
     let registered = soon(registry.register(instance())).await.unwrap();
     let leaf = format!("/go_servers/{}", NAMES[0]);
     server.expect(OpCode::EXISTS, &leaf).await;
+    server.expect(OpCode::GET_CHILDREN2, "/go_servers").await;
+    server.refuse(ErrorCode::NO_NODE).await;
     server.refuse(ErrorCode::NO_NODE).await;
     server.expect(OpCode::CREATE2, &leaf).await;
     server.reply(&Create2Response { path: leaf.as_str().into(), stat: stat() }).await;

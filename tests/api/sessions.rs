@@ -4,14 +4,44 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use bytes::Bytes;
-use menagerie::client::{OnExpiry, WatchEvent};
+use menagerie::client::{Builder, OnExpiry, Transport, WatchEvent};
 use menagerie::jute::{
     ErrorCode, ErrorResponse, MultiResponse, OpCode, OpResult, RequestBody, SetDataResponse,
 };
-use menagerie::session::{Cause, Credentials, End, Fate, State};
+use menagerie::session::{Cause, Credentials, End, Fate, Server as Host, State};
+use menagerie_server::Server;
 use tokio::time::Instant;
 
 use crate::support::{PASSWORD, SESSION, connected, connected_as, poll_once, scripted, settle, soon, stat};
+
+#[tokio::test(start_paused = true)]
+async fn of_two_clients_of_one_session_the_one_that_began_it_keeps_it() {
+    let server = Server::start().await.unwrap();
+    let builder = || {
+        let connector = server.connector();
+        let host = Host { host: String::from("embedded"), port: 2181 };
+        let transport = Transport::custom(move |_host, _port| connector.connect());
+        Builder::servers(vec![host]).transport(transport).session_timeout(Duration::from_secs(9))
+    };
+    let began = builder().seed(1).connect().await.unwrap();
+    began.create("/mine").ephemeral().await.unwrap();
+    let owner = began.status().session_id;
+    let resumed = builder().seed(2).resume(began.credentials().unwrap()).connect().await.unwrap();
+    let begun = Instant::now();
+    let mut seen = resumed.status();
+    while !matches!(seen.state, State::Ended(_)) {
+        assert!(begun.elapsed() < Duration::from_secs(300), "for ever: {seen:?} {:?}", began.status());
+        seen = soon(resumed.status_change(&seen)).await;
+    }
+    assert_eq!((seen.state, seen.epoch), (State::Ended(End::Contended), 1));
+    assert_eq!(resumed.get("/mine").await.unwrap_err().session_end(), Some(End::Contended));
+    assert_eq!(began.get("/mine").await.unwrap().1.ephemeral_owner, owner.unwrap());
+    let disconnects = began.status().disconnects;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let now = began.status();
+    assert_eq!((now.state, now.epoch, now.session_id), (State::Connected, 1, owner));
+    assert_eq!(now.disconnects, disconnects, "nobody takes it away any more");
+}
 
 #[tokio::test(start_paused = true)]
 async fn nothing_crosses_from_an_expired_session_into_the_next() {

@@ -3,19 +3,37 @@
 //! A layout is pure and holds only its configuration. It knows no session and decides nothing: whether a leaf is
 //! created, replaced or left is [`reconcile`](super::reconcile)'s business.
 
+mod curator;
+mod dubbo;
+mod extras;
+mod fields;
+mod form;
 mod go_micro;
 mod plain;
+mod recognise;
+mod registrator;
+mod rpc;
+mod sequence;
+mod server_set;
+mod spring_cloud;
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use thiserror::Error;
 
+pub use self::curator::Curator;
+pub use self::dubbo::{Category, DubboApplication, DubboInterface, DubboUrl, Encoder};
 pub use self::go_micro::GoMicro;
 pub use self::plain::Plain;
+pub use self::recognise::{Clash, Kind, Recognising, clashes};
+pub use self::registrator::Registrator;
+pub use self::server_set::{ServerSet, WeightVector};
+pub use self::spring_cloud::SpringCloud;
 use super::address::{AddressError, shorten};
 pub use super::json::{JsonError, JsonErrorKind};
-use super::limits::{NAME_LEN_BYTES, PAYLOAD_LEN_BYTES};
+use super::limits::{DRAIN_GRACE, LEAF_LEN_BYTES, NAME_LEN_BYTES, PAYLOAD_LEN_BYTES};
 use super::model::{Instance, InstanceError, Lifetime, Status};
 
 /// Maps instances to znodes and back.
@@ -64,6 +82,95 @@ pub trait Layout: fmt::Debug + Send + Sync {
     /// Whether `instance`, as its status is, is to have a leaf. The wish to register it stays either way.
     fn keeps_leaf(&self, instance: &Instance) -> bool {
         instance.status == Status::Up || self.expresses_status()
+    }
+
+    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone.
+    fn drain_grace(&self) -> Duration {
+        DRAIN_GRACE
+    }
+
+    /// Whether the layout's own writers say when an instance was registered.
+    fn tells_time(&self) -> bool {
+        false
+    }
+
+    /// The service whose instances stand in the child `dir` of the root; `None` if it is no service's directory. Where
+    /// leaves name their service themselves it is a service with the same path.
+    fn service_at(&self, dir: &str) -> Option<String> {
+        Some(dir.to_owned())
+    }
+
+    /// What a registration has beside its leaf.
+    ///
+    /// # Errors
+    /// As [`leaf`](Self::leaf).
+    fn further(&self, instance: &Instance) -> Result<Vec<Further>, LayoutError> {
+        let _ = instance;
+        Ok(Vec::new())
+    }
+
+    /// What of `instance` the leaf does not tell: the names of the fields, in the order of [`Instance`]'s.
+    ///
+    /// # Errors
+    /// As [`leaf`](Self::leaf).
+    fn lost(&self, instance: &Instance) -> Result<Vec<&'static str>, LayoutError> {
+        let leaf = self.leaf(instance)?;
+        let ephemeral_owner = i64::from(leaf.mode == LeafMode::Ephemeral);
+        let stat = LeafStat { ephemeral_owner, ..LeafStat::default() };
+        let found = Found { name: &leaf.name, data: &leaf.data, stat };
+        Ok(match self.read(&instance.service, &found) {
+            Ok(back) => differing(instance, &back),
+            Err(_) => vec!["address"],
+        })
+    }
+}
+
+/// The fields of `instance` that `back` does not tell. Metadata may be more.
+fn differing(instance: &Instance, back: &Instance) -> Vec<&'static str> {
+    let metadata = instance.metadata.iter().all(|(key, value)| back.metadata.get(key) == Some(value));
+    let fields = [
+        ("id", instance.id == back.id),
+        ("address", instance.address == back.address),
+        ("endpoints", instance.endpoints == back.endpoints),
+        ("rpc", instance.rpc == back.rpc),
+        ("version", instance.version == back.version),
+        ("metadata", metadata),
+        ("tags", instance.tags == back.tags),
+        ("weight", instance.weight == back.weight),
+        ("zone", instance.zone == back.zone),
+        ("status", instance.status == back.status),
+        ("status_reason", instance.status_reason == back.status_reason),
+        ("registered_at_ms", instance.registered_at_ms == back.registered_at_ms),
+        ("lifetime", instance.lifetime == back.lifetime),
+    ];
+    fields.into_iter().filter(|(_, kept)| !kept).map(|(name, _)| name).collect()
+}
+
+/// What a registration has in some layouts beside its leaf.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Further {
+    /// A znode of its own. One that is there already with this data is as good.
+    Leaf(Leaf),
+    /// An entry of a list that several share, its entries separated by commas: read, changed and set by version.
+    Listed {
+        /// The path of the persistent znode that holds the list.
+        path: String,
+        /// The entry.
+        entry: String,
+    },
+}
+
+impl Further {
+    /// The list with `entry` in it, or `None` if it is there already.
+    #[must_use]
+    pub fn listed(list: &[u8], entry: &str) -> Option<Bytes> {
+        let list = String::from_utf8_lossy(list);
+        match &*list {
+            "" => Some(Bytes::copy_from_slice(entry.as_bytes())),
+            _ if list.split(',').any(|other| other == entry) => None,
+            _ => Some(format!("{list},{entry}").into()),
+        }
     }
 }
 
@@ -176,6 +283,26 @@ pub enum LayoutError {
         /// Its length.
         len_bytes: usize,
     },
+    /// The name of the leaf, which holds all that this layout says, would be longer than servers and readers bear.
+    #[error("the leaf's name has {len_bytes} bytes, more than {LEAF_LEN_BYTES}")]
+    NameTooLong {
+        /// Its length.
+        len_bytes: usize,
+    },
+    /// Metadata under a key that the layout reads as something else.
+    #[error("the metadata key {key:?} has a meaning of its own in this layout")]
+    Reserved {
+        /// The key, shortened to at most 64 characters.
+        key: String,
+    },
+    /// A value that the layout's readers cannot read.
+    #[error("the layout cannot express this {what}: {why}")]
+    NotExpressible {
+        /// The field.
+        what: &'static str,
+        /// What is wrong with it.
+        why: &'static str,
+    },
 }
 
 /// Why a child stands for no instance.
@@ -208,6 +335,12 @@ pub enum ReadError {
     OtherService {
         /// That service, shortened to at most 64 characters.
         service: String,
+    },
+    /// Its name is none that a leaf of this layout has.
+    #[error("its name is none of a leaf: {why}")]
+    Name {
+        /// What is wrong with it.
+        why: &'static str,
     },
     /// It has children, so it is a directory.
     #[error("it has children, so it is no instance")]
@@ -257,56 +390,6 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ancestors_are_listed_from_the_top() {
-        let leaf = |dir: &str| Leaf {
-            dir: dir.to_owned(),
-            name: "n".to_owned(),
-            data: Bytes::new(),
-            mode: LeafMode::Ephemeral,
-            parents: ParentMode::Persistent,
-        };
-        assert_eq!(leaf("/a").ancestors(), ["/a"]);
-        assert_eq!(leaf("/a/bé/c").ancestors(), ["/a", "/a/bé", "/a/bé/c"]);
-        assert_eq!(leaf("/a/b").path(), "/a/b/n");
-    }
-
-    #[test]
-    fn without_a_word_for_a_status_the_leaf_goes() {
-        let mut instance = Instance::new("s", "i", "h:1".parse().unwrap());
-        assert!(GoMicro::new().keeps_leaf(&instance) && Plain::new().keeps_leaf(&instance));
-        for status in [Status::Draining, Status::OutOfService] {
-            instance.status = status;
-            assert!(!GoMicro::new().keeps_leaf(&instance) && !Plain::new().keeps_leaf(&instance));
-        }
-    }
-
-    #[test]
-    fn components_follow_javas_rules() {
-        for good in ["a", "...", "a b", "é", "%2f", "\u{202e}x", " ", "\u{d7ff}", "\u{f900}", "\u{ffef}"] {
-            assert_eq!(check_component("service", good), Ok(()), "{good:?}");
-        }
-        let long = "x".repeat(NAME_LEN_BYTES + 1);
-        for bad in
-            ["", ".", "..", "a/b", "a\n", "\0", "\x7f", "\u{85}", "\u{e000}", "\u{fff0}", "\u{1f600}", &long]
-        {
-            assert!(matches!(check_component("service", bad), Err(LayoutError::BadName { .. })), "{bad:?}");
-        }
-        for bad in ["", "/", "a", "/a/", "//a", "/a/../b"] {
-            assert!(check_root(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn only_sessions_own_ephemerals() {
-        let lifetime = |ephemeral_owner| LeafStat { ephemeral_owner, ..LeafStat::default() }.lifetime();
-        assert_eq!(lifetime(0), Lifetime::Persistent);
-        assert_eq!(lifetime(i64::MIN), Lifetime::Persistent);
-        assert_eq!(lifetime(-0x0100_0000_0000_0000 | 5000), Lifetime::Persistent);
-        assert_eq!(lifetime(0x0100_0000_0000_0001), Lifetime::Session);
-        assert_eq!(lifetime(-0x0200_0000_0000_0000), Lifetime::Session);
-    }
-}
+mod common_tests;
+#[cfg(test)]
+mod tests;

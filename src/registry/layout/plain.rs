@@ -84,7 +84,7 @@ impl Layout for Plain {
         let address: Address = found.name.parse()?;
         let mut instance = Instance::new(service, found.name, address);
         instance.lifetime = found.stat.lifetime();
-        if !found.data.is_empty() {
+        if !found.data.is_empty() && !planted!("layout_plain_payload_dropped") {
             instance.carried = Some(Carried { layout: NAME, payload: found.data.clone() });
         }
         Ok(instance)
@@ -92,6 +92,10 @@ impl Layout for Plain {
 
     fn service_of(&self, _: &Found<'_>) -> Result<Option<String>, ReadError> {
         Ok(None)
+    }
+
+    fn service_at(&self, _: &str) -> Option<String> {
+        None
     }
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {

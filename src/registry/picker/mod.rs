@@ -4,10 +4,11 @@
 //! read.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -16,6 +17,7 @@ use crate::registry::balance::{
     Balance, Balancing, Chooser, Load, Member, PassedOver, Reason, Roster, Rosters, Sticky, hash,
 };
 use crate::registry::limits::PICKS_PER_PROBE;
+use crate::registry::prober;
 use crate::registry::rng::SplitMix64;
 use crate::registry::services::{Seen, Source};
 
@@ -33,6 +35,16 @@ pub(in crate::registry) struct Shared {
     /// What keys are bound to; a lock of its own, which is held for two searches.
     sticky: Mutex<Sticky>,
     seeds: Mutex<SplitMix64>,
+    /// What probes suspects, if anything is to.
+    prober: Option<Prober>,
+}
+
+/// Where the task that probes suspects runs, while there are any.
+#[derive(Debug)]
+struct Prober {
+    runtime: Handle,
+    seen: watch::Receiver<Seen>,
+    is_running: AtomicBool,
 }
 
 impl Shared {
@@ -46,7 +58,29 @@ impl Shared {
             rosters: Mutex::new(Rosters::new(balancing)),
             generation: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            prober: None,
         }
+    }
+
+    /// Has suspects probed by a task on `runtime`.
+    pub(in crate::registry) fn probed_on(mut self, runtime: Handle, seen: watch::Receiver<Seen>) -> Self {
+        self.prober = Some(Prober { runtime, seen, is_running: AtomicBool::new(false) });
+        self
+    }
+
+    /// There is a suspect: somebody is to probe it.
+    fn probe(self: &Arc<Self>) {
+        let Some(prober) = &self.prober else { return };
+        if !prober.is_running.swap(true, Ordering::AcqRel) {
+            prober.runtime.spawn(prober::run(Arc::downgrade(self), prober.seen.clone()));
+        }
+    }
+
+    /// The prober has nothing to do. Says whether it may go, for a suspect may have come since it looked.
+    pub(in crate::registry) fn rests(&self, has_suspects: impl Fn() -> bool) -> bool {
+        let Some(prober) = &self.prober else { return true };
+        prober.is_running.store(false, Ordering::Release);
+        !has_suspects() || prober.is_running.swap(true, Ordering::AcqRel)
     }
 
     fn rosters(&self) -> MutexGuard<'_, Rosters> {
@@ -75,7 +109,7 @@ impl Shared {
         self.balance == Balance::ConsistentHash
     }
 
-    fn failed(&self, load: &Arc<Load>, now: Instant) {
+    fn failed(self: &Arc<Self>, load: &Arc<Load>, now: Instant) {
         let mut rosters = self.rosters();
         let is_changed = rosters.failed(load, now);
         let passed_over = if is_changed { rosters.reason(load) } else { None };
@@ -90,6 +124,7 @@ impl Shared {
         }
         if is_changed {
             self.changed();
+            self.probe();
         }
     }
 
@@ -113,7 +148,7 @@ impl Shared {
     }
 
     /// A call to an instance that was picked as such failed.
-    pub(in crate::registry) fn report_failure(&self, instance: &Instance) {
+    pub(in crate::registry) fn report_failure(self: &Arc<Self>, instance: &Instance) {
         let load = self.rosters().load_of(instance);
         if let Some(load) = load {
             self.failed(&load, now());

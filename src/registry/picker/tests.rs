@@ -183,7 +183,7 @@ async fn threads_pick_while_the_set_changes() {
     let mut all = registered(&registry, 1..20).await;
     for balance in [Balance::Weighted, Balance::LeastLoaded, Balance::ConsistentHash, Balance::Sticky] {
         let services = registry.discover("s").await.unwrap().balanced(balance);
-        let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let stop = Arc::new(AtomicBool::new(false));
         let start = |mut picker: Picker| {
             let stop = Arc::clone(&stop);
             std::thread::spawn(move || {

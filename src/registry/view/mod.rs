@@ -3,27 +3,36 @@
 //! An event only marks a path as dirty; what a znode holds is always read. A child is removed when a read that was begun
 //! after its last event finds no node, so a takeover, which fires NodeDeleted and NodeCreated of one transaction, is seen as
 //! an update at most. After a gap or a reconnect everything is read again and the outcome published as one step; until then,
-//! and while apart, the last good set stays.
+//! and while apart, the last good set stays. When it reads, and what it does not believe at once, [`Pace`] says.
 //!
-//! The view is pure: it knows no client, no clock and no watch modes. Its shell keeps a watch on the directory and its
+//! The view is pure: it knows no client, no clock, no chance and no watch modes. Its shell keeps a watch on the directory and its
 //! children, runs the reads it is given and hands in what came of them.
 
+mod child;
 mod chunks;
+mod hold_back;
+mod pace;
+mod read;
 mod set;
+mod stats;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use menagerie_jute::{ErrorCode, EventType};
-use thiserror::Error;
 
+use self::child::{Child, Held, Marked};
 use self::chunks::ChunkSize;
+use self::hold_back::HoldBack;
+use self::pace::Gate;
+pub use self::pace::Pace;
+use self::read::is_child_name;
+pub use self::read::{Invalid, InvalidReason, Item, Read, ReadId};
 pub use self::set::{Change, Entry, Set, Updated};
-use super::layout::{Found, Layout, LayoutError, LeafStat, ReadError};
+pub use self::stats::ViewStats;
+use super::layout::{Found, Layout, LayoutError};
 use super::limits::{CHUNK_REQUEST_LEN_BYTES, READS_IN_FLIGHT};
-use super::model::Instance;
 use super::read_failure::ReadFailure;
 
 /// One service's instances, kept up to date by reads that it asks for.
@@ -32,7 +41,8 @@ use super::read_failure::ReadFailure;
 ///   [`on_gap`](Self::on_gap), [`on_event`](Self::on_event), [`on_children`](Self::on_children),
 ///   [`on_data`](Self::on_data).
 /// - Wish: [`retry`](Self::retry).
-/// - Outputs: [`next_read`](Self::next_read) until it gives none, then [`poll_change`](Self::poll_change), after every fact.
+/// - Outputs: [`next_read`](Self::next_read) until it gives none, then [`poll_change`](Self::poll_change) and
+///   [`poll_timeout`](Self::poll_timeout), after every fact and at the time that was asked for.
 ///
 /// Events come before the replies to reads that the server answered after them, as ZooKeeper sends them.
 #[derive(Debug)]
@@ -56,11 +66,18 @@ pub struct View {
     in_flight: BTreeMap<ReadId, InFlight>,
     chunk: ChunkSize,
     resync: Option<Resync>,
+    gate: Gate,
+    hold_back: HoldBack,
     /// Whether the children differ from the published set.
     changed: bool,
     current: Option<Arc<Set>>,
     announced: Option<Arc<Set>>,
     invalid_seen: u64,
+    /// Moves with every child that begins or ceases to stand for no instance.
+    invalid_version: u64,
+    events: u64,
+    gaps: u64,
+    reads: u64,
 }
 
 /// Everything is to be read again before anything is published.
@@ -73,94 +90,19 @@ struct Resync {
 }
 
 #[derive(Debug)]
-struct Child {
-    /// The newest mark: something may have changed then.
-    dirty: Option<u64>,
-    queued: bool,
-    asked: bool,
-    /// Whether a resync waits for it.
-    owed: bool,
-    /// The most paths of a read that may include it: halved with every read that was too large.
-    share: usize,
-    held: Held,
-}
-
-#[derive(Debug)]
-enum Held {
-    Unread,
-    Instance(Arc<Instance>),
-    Invalid(InvalidReason),
-}
-
-#[derive(Debug)]
 struct InFlight {
     begun: u64,
     /// The children it reads; none if it reads their list.
     names: Vec<Arc<str>>,
 }
 
-/// Names a read, so that its answer finds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ReadId(u64);
-
-/// What to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// The names of a znode's children, answered by [`View::on_children`].
-    Children {
-        /// Names the read.
-        id: ReadId,
-        /// The directory.
-        path: String,
-    },
-    /// The data and stat of these znodes by one multiRead, answered by [`View::on_data`]. A single one is read by getData.
-    Data {
-        /// Names the read.
-        id: ReadId,
-        /// The znodes; never empty.
-        paths: Vec<String>,
-    },
-}
-
-/// What came of one path of a [`Read::Data`].
-pub type Item = Result<(Bytes, LeafStat), ErrorCode>;
-
-/// A child that stands for no instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Invalid {
-    /// Its name as the server sent it. It may hold anything: print it escaped.
-    pub leaf: Arc<str>,
-    /// Why.
-    pub reason: InvalidReason,
-}
-
-/// Why a child stands for no instance.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum InvalidReason {
-    /// The layout does not recognise it.
-    #[error(transparent)]
-    Malformed(#[from] ReadError),
-    /// Its ACL does not let us read it.
-    #[error("its ACL does not let us read it")]
-    NoAuth,
-    /// Alone it is larger than a reply may be.
-    #[error("it is larger than a reply may be")]
-    TooLarge,
-    /// Reading it failed, and it has never been read. It is read again.
-    #[error("reading it failed: {0}")]
-    Refused(ErrorCode),
-    /// Its name is none that a child can have.
-    #[error("its name is none that a child can have")]
-    Name,
-}
-
 impl View {
-    /// A view of `service` in `layout`. Nothing is read before [`on_connected`](Self::on_connected).
+    /// A view of `service` in `layout`. Nothing is read before [`on_connected`](Self::on_connected). What is drawn by lot
+    /// is drawn from `seed`.
     ///
     /// # Errors
     /// [`LayoutError::BadName`] if the layout has no directory for that name.
-    pub fn new(layout: Arc<dyn Layout>, service: &str) -> Result<Self, LayoutError> {
+    pub fn new(layout: Arc<dyn Layout>, service: &str, pace: Pace, seed: u64) -> Result<Self, LayoutError> {
         let dir = layout.service_dir(service)?;
         Ok(Self {
             layout,
@@ -178,10 +120,16 @@ impl View {
             in_flight: BTreeMap::new(),
             chunk: ChunkSize::new(),
             resync: None,
+            hold_back: HoldBack::new(pace.hold_back_percent),
+            gate: Gate::new(pace, seed),
             changed: false,
             current: None,
             announced: None,
             invalid_seen: 0,
+            invalid_version: 0,
+            events: 0,
+            gaps: 0,
+            reads: 0,
         })
     }
 
@@ -230,6 +178,23 @@ impl View {
         self.invalid_seen
     }
 
+    /// Differs from an earlier one if [`invalid`](Self::invalid) may differ.
+    #[must_use]
+    pub fn invalid_version(&self) -> u64 {
+        self.invalid_version
+    }
+
+    /// When and what the view reads.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        self.gate.pace()
+    }
+
+    /// How long the session lives without contact, as negotiated: for so long a sudden loss is held back.
+    pub fn set_session_timeout(&mut self, timeout: Duration) {
+        self.hold_back.set_session_timeout(timeout);
+    }
+
     /// A session serves us, the same or a new one: everything is read again.
     pub fn on_connected(&mut self) {
         self.connected = true;
@@ -241,9 +206,10 @@ impl View {
         self.connected = false;
         self.stale_since.get_or_insert(now);
         self.list_asked = false;
+        self.gate.on_disconnected(now);
         for read in std::mem::take(&mut self.in_flight).into_values() {
             for name in &read.names {
-                self.requeue(name);
+                self.requeue(name, read.begun);
             }
         }
     }
@@ -252,11 +218,17 @@ impl View {
     pub fn on_gap(&mut self) {
         self.paused = false;
         self.clock += 1;
+        self.gaps += u64::from(self.current.is_some());
         self.list_dirty = Some(self.clock);
+        self.gate.hold_all();
+        self.hold_back.on_gap(self.current.as_ref());
+        for name in std::mem::take(&mut self.queue) {
+            self.gate.hold(&name);
+        }
         self.resync = Some(Resync { mark: self.clock, owed: 0 });
         let names: Vec<Arc<str>> = self.children.keys().cloned().collect();
         for name in names {
-            self.mark(&name);
+            self.mark(&name, Marked::ByEvent);
             if let Some(child) = self.children.get_mut(&name) {
                 child.owed = false;
             }
@@ -276,10 +248,12 @@ impl View {
     /// A watch fired for `path`. Paths elsewhere are ignored.
     pub fn on_event(&mut self, path: &str, kind: EventType) {
         let Some(below) = path.strip_prefix(self.dir.as_str()) else { return };
+        self.events += 1;
         match below.strip_prefix('/') {
             None if below.is_empty() && kind != EventType::NODE_DATA_CHANGED => {
                 self.clock += 1;
                 self.list_dirty = Some(self.clock);
+                self.gate.hold_list();
             }
             Some(name) if is_child_name(name) => self.on_child_event(name, kind),
             _ => {}
@@ -292,7 +266,7 @@ impl View {
             return self.publish();
         }
         if self.children.contains_key(name) || kind != EventType::NODE_DELETED {
-            self.mark(&Arc::from(name));
+            self.mark(&Arc::from(name), Marked::ByEvent);
         }
     }
 
@@ -301,12 +275,13 @@ impl View {
         self.paused = false;
     }
 
-    /// What to read next, if anything can be read now.
-    pub fn next_read(&mut self) -> Option<Read> {
+    /// What to read next, if anything is to be read now.
+    pub fn next_read(&mut self, now: Instant) -> Option<Read> {
+        self.tick(now);
         if !self.connected || self.paused || self.in_flight.len() >= READS_IN_FLIGHT {
             return None;
         }
-        if self.list_dirty.is_some() && !self.list_asked {
+        if self.list_dirty.is_some() && !self.list_asked && !self.gate.holds_list() {
             self.list_asked = true;
             let id = self.begin(Vec::new());
             return Some(Read::Children { id, path: self.dir.clone() });
@@ -319,10 +294,34 @@ impl View {
         Some(Read::Data { id: self.begin(names), paths })
     }
 
+    /// Lets out what has waited long enough.
+    fn tick(&mut self, now: Instant) {
+        if !self.connected {
+            return;
+        }
+        let instances = self.current.as_ref().map_or(0, |set| set.len());
+        self.queue.extend(self.gate.release(now, instances));
+        if self.resync.is_none() && self.hold_back.tick(now) {
+            self.changed = true;
+            self.publish();
+        }
+        if self.hold_back.held_back().0 > 0 {
+            self.stale_since.get_or_insert(now);
+        }
+    }
+
+    /// When [`next_read`](Self::next_read) is to be asked again, if nothing happens before.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let timeouts = [self.gate.poll_timeout(), self.hold_back.poll_timeout()];
+        timeouts.into_iter().flatten().min().filter(|_| self.connected)
+    }
+
     fn begin(&mut self, names: Vec<Arc<str>>) -> ReadId {
         self.clock += 1;
         let id = ReadId(self.clock);
         self.in_flight.insert(id, InFlight { begun: self.clock, names });
+        self.reads += 1;
         id
     }
 
@@ -377,7 +376,7 @@ impl View {
         let resync = self.resync.as_ref().is_some_and(|resync| begun > resync.mark);
         for name in names {
             if !self.children.contains_key(&name) {
-                self.mark(&name);
+                self.mark(&name, Marked::ByRead);
             }
             if resync {
                 self.owe(&name);
@@ -385,7 +384,7 @@ impl View {
         }
         // Missing in a list is a reason to look, not to remove: it may be older than what is known.
         for name in gone {
-            if is_child_name(&name) { self.mark(&name) } else { self.remove(&name) }
+            if is_child_name(&name) { self.mark(&name, Marked::ByRead) } else { self.remove(&name) }
         }
     }
 
@@ -409,7 +408,7 @@ impl View {
             Err(failure) => self.pause(failure),
         }
         for name in &read.names {
-            self.requeue(name);
+            self.requeue(name, read.begun);
         }
         self.publish();
     }
@@ -440,7 +439,7 @@ impl View {
                 let unread = self.children.get(name).is_some_and(|child| matches!(child.held, Held::Unread));
                 let held = unread.then_some(Held::Invalid(InvalidReason::Refused(code)));
                 self.settle(name, begun, held);
-                self.mark(name);
+                self.mark(name, Marked::ByRead);
                 self.pause(ReadFailure::Refused(code));
             }
         }
@@ -475,6 +474,8 @@ impl View {
             (_, Held::Invalid(_)) => self.invalid_seen += 1,
             _ => {}
         }
+        let held_invalid = |held: &Held| matches!(held, Held::Invalid(_));
+        self.invalid_version += u64::from(held_invalid(&child.held) || held_invalid(&held));
         self.changed |= matches!((&child.held, &held), (Held::Instance(_), _) | (_, Held::Instance(_)));
         child.held = held;
     }
@@ -484,38 +485,39 @@ impl View {
         if let Some(resync) = self.resync.as_mut().filter(|_| child.owed) {
             resync.owed -= 1;
         }
+        self.invalid_version += u64::from(matches!(child.held, Held::Invalid(_)));
         self.changed |= matches!(child.held, Held::Instance(_));
     }
 
     /// Something may have changed at a child, known or not.
-    fn mark(&mut self, name: &Arc<str>) {
+    fn mark(&mut self, name: &Arc<str>, by: Marked) {
         self.clock += 1;
-        let child = self.children.entry(Arc::clone(name)).or_insert_with(|| Child {
-            dirty: None,
-            queued: false,
-            asked: false,
-            owed: false,
-            share: usize::MAX,
-            held: Held::Unread,
-        });
+        let child = self.children.entry(Arc::clone(name)).or_insert_with(Child::unread);
         if !is_child_name(name) {
             self.invalid_seen += u64::from(matches!(child.held, Held::Unread));
+            self.invalid_version += 1;
             child.held = Held::Invalid(InvalidReason::Name);
             return;
         }
         child.dirty = Some(self.clock);
         if !child.queued && !child.asked {
             child.queued = true;
-            self.queue.push_back(Arc::clone(name));
+            match by {
+                Marked::ByRead => self.queue.push_back(Arc::clone(name)),
+                Marked::ByEvent => self.gate.hold(name),
+            }
         }
     }
 
-    /// A read of the child is over: it is read again if it is still dirty.
-    fn requeue(&mut self, name: &Arc<str>) {
+    /// A read of the child is over: it is read again if it is still dirty, at once unless an event made it so.
+    fn requeue(&mut self, name: &Arc<str>, begun: u64) {
         let Some(child) = self.children.get_mut(name).filter(|child| child.asked) else { return };
         child.asked = false;
-        if child.dirty.is_some() && !child.queued {
-            child.queued = true;
+        let Some(mark) = child.dirty.filter(|_| !child.queued) else { return };
+        child.queued = true;
+        if mark > begun && self.resync.is_none() {
+            self.gate.hold(name);
+        } else {
             self.queue.push_back(Arc::clone(name));
         }
     }
@@ -533,17 +535,30 @@ impl View {
                 return;
             }
             self.resync = None;
-            self.stale_since = self.stale_since.filter(|_| !self.connected);
+            // What is held back can be known to be so only now.
+            self.changed |= self.current.is_some();
         }
         if std::mem::take(&mut self.changed) || self.current.is_none() {
-            let entry = |(leaf, child): (&Arc<str>, &Child)| match &child.held {
-                Held::Instance(instance) => {
-                    Some(Entry { leaf: Arc::clone(leaf), instance: Arc::clone(instance) })
-                }
-                _ => None,
-            };
-            self.current = Some(Arc::new(Set::from_sorted(self.children.iter().filter_map(entry).collect())));
+            self.current = Some(Arc::new(self.assemble()));
         }
+        self.stale_since = self.stale_since.filter(|_| !self.connected || self.hold_back.held_back().0 > 0);
+    }
+
+    fn assemble(&mut self) -> Set {
+        let entry = |(leaf, child): (&Arc<str>, &Child)| {
+            let instance = Arc::clone(child.instance()?);
+            Some(Entry { leaf: Arc::clone(leaf), instance })
+        };
+        let mut entries: Vec<Entry> = self.children.iter().filter_map(entry).collect();
+        if let Some(current) = &self.current {
+            let registered = |leaf: &str| self.children.get(leaf).and_then(Child::instance).is_some();
+            let kept = self.hold_back.keep(current, registered);
+            if !kept.is_empty() {
+                entries.extend(kept);
+                entries.sort_unstable_by(|one, other| one.leaf.cmp(&other.leaf));
+            }
+        }
+        Set::from_sorted(entries)
     }
 
     /// The step from the set that was last polled to the current one. The first is the step from nothing to the first
@@ -560,12 +575,9 @@ impl View {
     }
 }
 
-/// Servers send no others, but a path made of such a name would lead elsewhere.
-fn is_child_name(name: &str) -> bool {
-    !matches!(name, "" | "." | "..") && !name.contains('/')
-}
-
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod pace_test;
 #[cfg(test)]
 mod tests;

@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 
+use super::tests::zero;
+
 use super::*;
-use crate::registry::layout::{LayoutError, Leaf, Plain};
+use crate::registry::Instance;
+use crate::registry::layout::{LayoutError, Leaf, LeafStat, Plain, ReadError};
 
 const DIR: &str = "/go_servers";
 
@@ -68,6 +72,8 @@ enum Act {
     Disconnect,
     Connect,
     Poll,
+    /// Time passes.
+    Wait(u64),
 }
 
 enum Message {
@@ -94,12 +100,10 @@ fn name(host: u8) -> String {
 }
 
 impl World {
-    fn new(hosts: u8) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "an arbitrary zero for virtual time")]
-        let now = Instant::now();
+    fn new(hosts: u8, pace: Pace) -> Self {
         Self {
-            view: View::new(Arc::new(Strict(Plain::new())), "time").unwrap(),
-            now,
+            view: View::new(Arc::new(Strict(Plain::new())), "time", pace, 1).unwrap(),
+            now: zero(),
             tree: (0..hosts.max(LIVING)).map(|host| (name(host), Znode::Good(0))).collect(),
             connected: false,
             issued: VecDeque::new(),
@@ -127,7 +131,7 @@ impl World {
                 self.event(&name(*host), EventType::NODE_DELETED);
                 self.event(&name(*host), EventType::NODE_CREATED);
             }
-            Act::Issue => self.issued.extend(self.view.next_read()),
+            Act::Issue => self.issued.extend(self.view.next_read(self.now)),
             Act::Execute => self.execute(),
             Act::Deliver => self.deliver(),
             Act::Gap if self.connected => {
@@ -145,6 +149,7 @@ impl World {
                 self.view.on_connected();
             }
             Act::Poll => self.poll(),
+            Act::Wait(millis) => self.now += Duration::from_millis(*millis),
             _ => {}
         }
         self.check();
@@ -219,7 +224,10 @@ impl World {
         for _ in 0..500 {
             self.act(&Act::Issue);
             if self.issued.is_empty() && self.sent.is_empty() {
-                return self.act(&Act::Poll);
+                match self.view.poll_timeout() {
+                    Some(due) => self.now = self.now.max(due),
+                    None => return self.act(&Act::Poll),
+                }
             }
             self.act(&Act::Execute);
             self.act(&Act::Deliver);
@@ -266,7 +274,19 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => Just(Act::Disconnect),
         2 => Just(Act::Connect),
         2 => Just(Act::Poll),
+        1 => (0u64..1500).prop_map(Act::Wait),
     ]
+}
+
+/// Windows and holds of all kinds, also for sets as small as here.
+fn any_pace() -> impl Strategy<Value = Pace> {
+    (0usize..9, 0u64..400, 0u64..1500, 0u32..120).prop_map(|(from, each, hold_down, percent)| Pace {
+        spread_from: from,
+        spread_each: Duration::from_millis(each),
+        hold_down: Duration::from_millis(hold_down),
+        hold_back_percent: percent,
+        ..Pace::default()
+    })
 }
 
 /// At least 2,000 cases; more by `PROPTEST_CASES`.
@@ -281,9 +301,10 @@ proptest! {
     #[test]
     fn after_quiet_the_view_is_the_tree_and_before_it_nobody_living_is_missing(
         hosts in 0..NAMES,
+        pace in any_pace(),
         acts in prop::collection::vec(any_act(), 0..120),
     ) {
-        let mut world = World::new(hosts);
+        let mut world = World::new(hosts, pace);
         for act in &acts {
             world.act(act);
         }

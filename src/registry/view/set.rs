@@ -91,7 +91,9 @@ impl Change {
             match (gone, come) {
                 (Some(gone), None) => removed.push(Arc::clone(&gone.instance)),
                 (None, Some(come)) => added.push(Arc::clone(&come.instance)),
-                (Some(gone), Some(come)) if gone.instance != come.instance => {
+                (Some(gone), Some(come))
+                    if !Arc::ptr_eq(&gone.instance, &come.instance) && gone.instance != come.instance =>
+                {
                     updated
                         .push(Updated { old: Arc::clone(&gone.instance), new: Arc::clone(&come.instance) });
                 }

@@ -1,39 +1,48 @@
 //! The view against a service of its own making: each test plays the server by hand.
 
+use bytes::Bytes;
+
 use super::*;
-use crate::registry::layout::{GoMicro, Plain};
+use crate::registry::layout::{GoMicro, LeafStat, Plain};
 use crate::registry::limits::{CHUNK_FIRST, CHUNK_GROW_BELOW_BYTES};
 use crate::registry::model::Lifetime;
 
 const SESSION: LeafStat = LeafStat { ephemeral_owner: 0x1000, version: 0, czxid: 1, num_children: 0 };
 
+/// An arbitrary zero for virtual time, the same for a whole test.
+pub(super) fn zero() -> Instant {
+    #[expect(clippy::disallowed_methods, reason = "an arbitrary zero for virtual time")]
+    static ZERO: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    *ZERO
+}
+
 pub(super) fn plain() -> View {
-    View::new(Arc::new(Plain::new()), "time").unwrap()
+    View::new(Arc::new(Plain::new()), "time", Pace::default(), 1).unwrap()
 }
 
 fn children(view: &mut View) -> ReadId {
-    match view.next_read() {
+    match view.next_read(zero()) {
         Some(Read::Children { id, path }) if path == "/go_servers" => id,
         other => panic!("expected the list: {other:?}"),
     }
 }
 
 fn data(view: &mut View) -> (ReadId, Vec<String>) {
-    match view.next_read() {
+    match view.next_read(zero()) {
         Some(Read::Data { id, paths }) => (id, paths),
         other => panic!("expected data: {other:?}"),
     }
 }
 
-fn name(host: usize) -> String {
+pub(super) fn name(host: usize) -> String {
     format!("10.0.{}.{}:80", host / 256, host % 256)
 }
 
-fn path(host: usize) -> String {
+pub(super) fn path(host: usize) -> String {
     format!("/go_servers/{}", name(host))
 }
 
-fn there(payload: &'static [u8]) -> Item {
+pub(super) fn there(payload: &'static [u8]) -> Item {
     Ok((Bytes::from_static(payload), SESSION))
 }
 
@@ -52,7 +61,7 @@ fn complete(hosts: usize) -> View {
     assert!(hosts <= CHUNK_FIRST && view.set().is_none());
     present(&mut view, hosts);
     assert_eq!(view.poll_change().unwrap().added.len(), hosts);
-    assert_eq!((view.next_read(), view.poll_change()), (None, None));
+    assert_eq!((view.next_read(zero()), view.poll_change()), (None, None));
     view
 }
 
@@ -64,10 +73,10 @@ fn names(view: &View) -> Vec<String> {
 fn an_empty_service_is_known_to_be_empty_only_after_a_read() {
     for reply in [Ok(Vec::<String>::new()), Err(ReadFailure::Refused(ErrorCode::NO_NODE))] {
         let mut view = plain();
-        assert_eq!((view.next_read(), view.set()), (None, None));
+        assert_eq!((view.next_read(zero()), view.set()), (None, None));
         view.on_connected();
         let id = children(&mut view);
-        assert_eq!((view.next_read(), view.poll_change()), (None, None));
+        assert_eq!((view.next_read(zero()), view.poll_change()), (None, None));
         view.on_children(id, reply);
         let change = view.poll_change().unwrap();
         assert!(change.set.is_empty() && change.is_empty());
@@ -83,7 +92,7 @@ fn the_first_set_is_complete() {
     view.on_event(&path(99), EventType::NODE_CREATED);
     view.on_children(id, Ok((0..40).map(name).chain([name(99)])));
     let mut reads = Vec::new();
-    while let Some(Read::Data { id, paths }) = view.next_read() {
+    while let Some(Read::Data { id, paths }) = view.next_read(zero()) {
         reads.push((id, paths.len()));
     }
     assert_eq!(reads.iter().map(|(_, paths)| paths).sum::<usize>(), 41);
@@ -115,7 +124,7 @@ fn a_takeover_removes_nothing() {
     view.on_event(&path(1), EventType::NODE_CREATED);
     assert_eq!((names(&view).len(), view.poll_change()), (2, None));
     present(&mut view, 1);
-    assert_eq!((view.poll_change(), view.next_read()), (None, None));
+    assert_eq!((view.poll_change(), view.next_read(zero())), (None, None));
 }
 
 #[test]
@@ -136,7 +145,7 @@ fn no_node_from_a_read_begun_before_an_event_is_not_believed() {
     view.on_event(&path(0), EventType::NODE_DELETED);
     let (id, _) = data(&mut view);
     view.on_event(&path(0), EventType::NODE_CREATED);
-    assert_eq!(view.next_read(), None, "one read of a child at a time");
+    assert_eq!(view.next_read(zero()), None, "one read of a child at a time");
     view.on_data(id, Ok((vec![Err(ErrorCode::NO_NODE)], 10)));
     assert_eq!((names(&view).len(), view.poll_change()), (1, None));
     present(&mut view, 1);
@@ -157,15 +166,14 @@ fn an_update_carries_old_and_new() {
 
 #[test]
 fn while_apart_the_last_good_set_stays_and_says_since_when() {
-    #[expect(clippy::disallowed_methods, reason = "an arbitrary zero for virtual time")]
-    let now = Instant::now();
+    let now = zero();
     let mut view = complete(3);
     view.on_event(&path(0), EventType::NODE_DATA_CHANGED);
     let (lost, _) = data(&mut view);
     view.on_disconnected(now);
-    view.on_disconnected(now + std::time::Duration::from_secs(9));
+    view.on_disconnected(now + Duration::from_secs(9));
     view.on_data(lost, Ok((vec![Err(ErrorCode::NO_NODE)], 10)));
-    assert_eq!((names(&view).len(), view.stale_since(), view.next_read()), (3, Some(now), None));
+    assert_eq!((names(&view).len(), view.stale_since(), view.next_read(zero())), (3, Some(now), None));
     view.on_connected();
     let id = children(&mut view);
     view.on_children(id, Ok([name(0), name(1), name(7)]));
@@ -185,7 +193,10 @@ fn an_error_never_empties_the_set() {
         view.on_event("/go_servers", EventType::NODE_CHILDREN_CHANGED);
         let id = children(&mut view);
         view.on_children(id, Err::<Vec<String>, _>(failure));
-        assert_eq!((names(&view).len(), view.last_failure(), view.next_read()), (2, Some(failure), None));
+        assert_eq!(
+            (names(&view).len(), view.last_failure(), view.next_read(zero())),
+            (2, Some(failure), None)
+        );
         view.retry();
         let id = children(&mut view);
         view.on_children(id, Ok([name(0), name(1)]));
@@ -213,9 +224,9 @@ fn a_reply_that_is_too_short_leaves_the_rest_to_be_read() {
 
 #[test]
 fn what_is_no_instance_is_skipped_counted_and_listed() {
-    let mut view = View::new(Arc::new(GoMicro::new()), "x-y").unwrap();
+    let mut view = View::new(Arc::new(GoMicro::new()), "x-y", Pace::default(), 1).unwrap();
     view.on_connected();
-    let Some(Read::Children { id, .. }) = view.next_read() else { panic!("no list") };
+    let Some(Read::Children { id, .. }) = view.next_read(zero()) else { panic!("no list") };
     view.on_children(id, Ok(["a", "b", "c", "d", "..", "e/f"]));
     let (id, paths) = data(&mut view);
     assert_eq!(paths.len(), 4);
@@ -241,7 +252,7 @@ fn what_is_no_instance_is_skipped_counted_and_listed() {
     assert_eq!(view.invalid_seen(), 5);
     // Read again they are the same, not more of them; and what is gone is listed no longer.
     view.on_gap();
-    let Some(Read::Children { id, .. }) = view.next_read() else { panic!("no list") };
+    let Some(Read::Children { id, .. }) = view.next_read(zero()) else { panic!("no list") };
     view.on_children(id, Ok(["a", "b"]));
     let (id, _) = data(&mut view);
     let gone = Err(ErrorCode::NO_NODE);
@@ -260,7 +271,7 @@ fn a_child_too_large_to_read_is_found_and_skipped_alone() {
     view.on_children(id, Ok((0..64).map(name)));
     let huge = path(37);
     let mut reads = 0;
-    while let Some(read) = view.next_read() {
+    while let Some(read) = view.next_read(zero()) {
         let Read::Data { id, paths } = read else { panic!("listed twice") };
         reads += 1;
         if paths.contains(&huge) {
@@ -274,7 +285,10 @@ fn a_child_too_large_to_read_is_found_and_skipped_alone() {
     assert_eq!((&*invalid[0].leaf, &invalid[0].reason), (name(37).as_str(), &InvalidReason::TooLarge));
     assert!(reads < 40, "{reads}");
     view.on_event(&huge, EventType::NODE_DATA_CHANGED);
-    present(&mut view, 1);
+    assert_eq!(view.next_read(zero()), None, "a view of so many waits");
+    let due = view.poll_timeout().unwrap();
+    let Some(Read::Data { id, .. }) = view.next_read(due) else { panic!("not read when it was due") };
+    view.on_data(id, Ok((vec![there(b"")], 100)));
     assert_eq!((names(&view).len(), view.invalid().count()), (64, 0));
 }
 
@@ -285,7 +299,7 @@ fn ten_thousand_instances_take_few_reads() {
     let id = children(&mut view);
     view.on_children(id, Ok((0..10_000).map(name)));
     let mut reads = Vec::new();
-    while let Some(Read::Data { id, paths }) = view.next_read() {
+    while let Some(Read::Data { id, paths }) = view.next_read(zero()) {
         reads.push(paths.len());
         view.on_data(id, Ok((vec![there(b""); paths.len()], 400 * paths.len())));
     }
@@ -312,8 +326,8 @@ fn events_elsewhere_ask_for_nothing() {
     }
     view.on_event("/go_servers", EventType::NODE_DATA_CHANGED);
     view.on_event(&path(9), EventType::NODE_DELETED);
-    assert_eq!(view.next_read(), None);
+    assert_eq!(view.next_read(zero()), None);
     view.on_children(ReadId(77), Ok([name(5)]));
     view.on_data(ReadId(78), Err(ReadFailure::TooLarge));
-    assert_eq!((view.next_read(), names(&view).len()), (None, 1));
+    assert_eq!((view.next_read(zero()), names(&view).len()), (None, 1));
 }

@@ -1,5 +1,6 @@
 //! The task that keeps one view: it hands facts to [`View`] and does the reads it asks for.
 
+use std::ops::ControlFlow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,9 +17,12 @@ use crate::client::{Changed, Children, Error, ReadResult};
 use crate::jute::ErrorCode;
 use crate::registry::ReadFailure;
 use crate::registry::layout::{Layout, LayoutError};
-use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
+use crate::registry::limits::{RETRY_FIRST, RETRY_MOST, WARN_EVERY};
 use crate::registry::services::Seen;
-use crate::registry::view::{Item, Read, ReadId, View};
+use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View, ViewStats};
+
+/// Facts that are taken in before the view acts on them.
+const FACTS_AT_ONCE: usize = 256;
 
 /// Keeps one view until the client ends, or it is aborted because nobody has a handle on the view any more.
 pub(super) struct Follower {
@@ -30,6 +34,14 @@ pub(super) struct Follower {
     one_shot: bool,
     reads: Vec<Pending<Answer>>,
     retry: Option<Pin<Box<Sleep>>>,
+    /// When the view is to be asked again, and that.
+    timer: Option<(tokio::time::Instant, Pin<Box<Sleep>>)>,
+    /// The list of what is no instance that was published last.
+    invalid_version: u64,
+    /// What was logged last: whether the view is stale, and what it had done.
+    told: (bool, ViewStats),
+    /// When children that stand for no instance were last told of in the log.
+    warned: Option<tokio::time::Instant>,
     /// Why the watch could not be set, until it is.
     not_watched: Option<ReadFailure>,
     /// Failed reads in a row.
@@ -54,6 +66,8 @@ enum Woken {
     Heard(Heard),
     Read(Answer),
     Retry,
+    /// Something has waited long enough.
+    Due,
 }
 
 impl Follower {
@@ -62,16 +76,21 @@ impl Follower {
         layout: &Arc<dyn Layout>,
         service: &str,
         one_shot: bool,
+        pace: Pace,
         seen: watch::Sender<Seen>,
     ) -> Result<Self, LayoutError> {
         Ok(Self {
-            view: View::new(Arc::clone(layout), service)?,
+            view: View::new(Arc::clone(layout), service, pace, crate::client::seed())?,
             sessions: Sessions::of(client),
             session: None,
             watches: None,
             one_shot,
             reads: Vec::new(),
             retry: None,
+            timer: None,
+            invalid_version: 0,
+            warned: None,
+            told: (false, ViewStats::default()),
             not_watched: None,
             failures: 0,
             seen,
@@ -80,23 +99,45 @@ impl Follower {
 
     pub(super) async fn run(mut self) {
         loop {
-            match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
-                Woken::Session(Fact::Ended(end)) => {
-                    debug!(%end, dir = self.view.dir(), "the view ends with its client");
-                    self.view.on_disconnected(now());
-                    self.publish();
-                    self.seen.send_modify(|seen| seen.ended = Some(end));
+            let woken = std::future::poll_fn(|cx| self.poll_woken(cx)).await;
+            if self.woken(woken).is_break() {
+                return;
+            }
+            // All that is known already, before anything is read because of a part of it: a reconnect and the gap that
+            // it makes are one reason to read.
+            for _ in 0..FACTS_AT_ONCE {
+                let more = std::future::poll_fn(|cx| match self.poll_woken(cx) {
+                    Poll::Ready(woken) => Poll::Ready(Some(woken)),
+                    Poll::Pending => Poll::Ready(None),
+                });
+                let Some(woken) = more.await else { break };
+                if self.woken(woken).is_break() {
                     return;
                 }
-                Woken::Session(Fact::Connected(connected)) => self.connected(connected),
-                Woken::Session(Fact::Disconnected) => self.disconnected(),
-                Woken::Heard(heard) => self.heard(heard),
-                Woken::Read(answer) => self.answered(answer),
-                Woken::Retry => self.again(),
             }
             self.act();
+            self.arm();
             self.publish();
         }
+    }
+
+    fn woken(&mut self, woken: Woken) -> ControlFlow<()> {
+        match woken {
+            Woken::Session(Fact::Ended(end)) => {
+                debug!(%end, dir = self.view.dir(), "the view ends with its client");
+                self.view.on_disconnected(now());
+                self.publish();
+                self.seen.send_modify(|seen| seen.ended = Some(end));
+                return ControlFlow::Break(());
+            }
+            Woken::Session(Fact::Connected(connected)) => self.connected(connected),
+            Woken::Session(Fact::Disconnected) => self.disconnected(),
+            Woken::Heard(heard) => self.heard(heard),
+            Woken::Read(answer) => self.answered(answer),
+            Woken::Retry => self.again(),
+            Woken::Due => self.timer = None,
+        }
+        ControlFlow::Continue(())
     }
 
     /// What the session is comes first, then events, then answers: an event is known before the answer to any read that
@@ -117,9 +158,22 @@ impl Follower {
                 return Poll::Ready(Woken::Read(answer));
             }
         }
-        match &mut self.retry {
-            Some(retry) => retry.as_mut().poll(cx).map(|()| Woken::Retry),
+        if self.retry.as_mut().is_some_and(|retry| retry.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(Woken::Retry);
+        }
+        match &mut self.timer {
+            Some((_, sleep)) => sleep.as_mut().poll(cx).map(|()| Woken::Due),
             None => Poll::Pending,
+        }
+    }
+
+    /// Sets the timer to when the view wants it.
+    fn arm(&mut self) {
+        let due = self.view.poll_timeout().map(tokio::time::Instant::from_std);
+        match (&mut self.timer, due) {
+            (Some((at, _)), Some(due)) if *at == due => {}
+            (_, None) => self.timer = None,
+            (timer, Some(due)) => *timer = Some((due, Box::pin(tokio::time::sleep_until(due)))),
         }
     }
 
@@ -138,6 +192,7 @@ impl Follower {
         self.disconnected();
         self.failures = 0;
         let client = connected.client;
+        self.view.set_session_timeout(client.status().timeout);
         if connected.is_new || self.watches.is_none() {
             let dir = self.view.dir().to_owned();
             self.watches = Some(Watches::set(client.clone(), dir, self.one_shot));
@@ -208,7 +263,7 @@ impl Follower {
     fn act(&mut self) {
         let Some(client) = &self.session else { return };
         let watching = self.watches.as_mut().and_then(Watches::one_shots).is_some();
-        while let Some(read) = self.view.next_read() {
+        while let Some(read) = self.view.next_read(now()) {
             let client = client.clone();
             self.reads.push(match (read, watching) {
                 (Read::Children { id, path }, false) => Box::pin(list(client, id, path)),
@@ -222,20 +277,66 @@ impl Follower {
     fn publish(&mut self) {
         let changed = self.view.poll_change().is_some();
         let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
-        let invalid: Vec<_> = self.view.invalid().collect();
+        let stats = self.view.stats();
+        self.tell(stale_since.is_some(), stats);
+        let version = self.view.invalid_version();
+        let invalid = (std::mem::replace(&mut self.invalid_version, version) != version)
+            .then(|| self.view.invalid().collect::<Vec<_>>());
+        if let Some(invalid) = &invalid {
+            self.warn_of(invalid);
+        }
         let view = &self.view;
         self.seen.send_if_modified(|seen| {
-            let same =
-                seen.stale_since == stale_since && seen.failure == failure && seen.invalid[..] == invalid;
+            // A set from disk stands until there is a better one, with its own age.
+            let is_cold = view.set().is_none() && seen.set.is_some();
+            let stale_since = if is_cold { seen.stale_since } else { stale_since };
+            let same = seen.stale_since == stale_since && seen.failure == failure && invalid.is_none();
             if changed {
                 seen.set = view.set().cloned();
             }
-            (seen.stale_since, seen.failure) = (stale_since, failure);
-            if !same {
+            (seen.stale_since, seen.failure, seen.stats) = (stale_since, failure, stats);
+            if let Some(invalid) = invalid {
                 seen.invalid = invalid.into();
             }
             changed || !same
         });
+    }
+}
+
+impl Follower {
+    /// Logs what has become of the view since it was looked at last.
+    fn tell(&mut self, is_stale: bool, stats: ViewStats) {
+        let dir = self.view.dir();
+        let (was_stale, before) = std::mem::replace(&mut self.told, (is_stale, stats));
+        match (was_stale, is_stale) {
+            (false, true) => debug!(dir, "the view is stale"),
+            (true, false) => {
+                debug!(dir, instances = self.view.set().map_or(0, |set| set.len()), "the view is fresh")
+            }
+            _ => {}
+        }
+        if stats.held_back > before.held_back {
+            warn!(dir, instances = stats.held_back_now, "a sudden loss after a gap is held back");
+        }
+        if stats.held_down > before.held_down {
+            debug!(dir, children = stats.held_down_now, "children that come and go are held down");
+        }
+    }
+
+    /// Says which children stand for no instance, as often as is of use.
+    fn warn_of(&mut self, invalid: &[Invalid]) {
+        let at = tokio::time::Instant::now();
+        let is_early = self.warned.is_some_and(|warned| at < warned + WARN_EVERY);
+        let Some(first) = invalid.first().filter(|_| !is_early) else { return };
+        self.warned = Some(at);
+        warn!(
+            dir = self.view.dir(),
+            count = invalid.len(),
+            seen = self.view.invalid_seen(),
+            leaf = %first.leaf.escape_debug(),
+            reason = %first.reason,
+            "children that stand for no instance are skipped"
+        );
     }
 }
 

@@ -4,26 +4,34 @@
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
 
 mod discover;
-mod names;
+mod disk;
+mod listing;
+mod neighbours;
+mod places;
 mod register;
 mod requests;
 mod session;
 mod watching;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
-use self::names::Names;
+use self::disk::Disk;
+use self::listing::Lister;
+use self::places::Places;
 use self::register::{Keeper, Wish};
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
-use super::layout::Layout;
+use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
+use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
+use super::view::Pace;
 use super::{Error, InstanceBuilder};
 use crate::Client;
 use crate::session::State;
@@ -38,7 +46,10 @@ pub struct ZooKeeper {
     layout: Arc<dyn Layout>,
     keep_persistent: bool,
     one_shot: bool,
-    names: Names,
+    pace: Pace,
+    probes: bool,
+    saved_in: Option<Arc<Path>>,
+    places: Places,
 }
 
 impl ZooKeeper {
@@ -55,7 +66,16 @@ impl ZooKeeper {
         keep_persistent: bool,
         one_shot: bool,
     ) -> Self {
-        Self { client, layout, keep_persistent, one_shot, names: Names::default() }
+        Self {
+            client,
+            layout,
+            keep_persistent,
+            one_shot,
+            pace: Pace::default(),
+            probes: true,
+            saved_in: None,
+            places: Places::default(),
+        }
     }
 
     /// Leaves persistent registrations of the same instance alone, as a [`Conflict`](super::reconcile::Conflict), instead
@@ -74,10 +94,46 @@ impl ZooKeeper {
         self
     }
 
+    /// Reads at another pace, and holds back other losses, in every view from here on.
+    #[must_use]
+    pub fn paced(mut self, pace: Pace) -> Self {
+        self.pace = pace;
+        self
+    }
+
+    /// Keeps the last set of every view in a file of this folder, for a start without ZooKeeper: if nothing has been read within
+    /// [`COLD_START_AFTER`](super::limits::COLD_START_AFTER), the view begins with what was saved, stale since then. The
+    /// folder must be there. Files are replaced as a whole; one that is not as this library writes it is refused, with a
+    /// warning. Use [`Builder::connect_lazy`](crate::client::Builder::connect_lazy) for the client, since there may be
+    /// nobody to connect to.
+    #[must_use]
+    pub fn saved_in(mut self, folder: impl AsRef<Path>) -> Self {
+        self.saved_in = Some(folder.as_ref().into());
+        self
+    }
+
+    /// Opens no connections to suspects: persistent instances to which calls failed. By default each is probed by a TCP
+    /// connect, with growing pauses, so that no call has to find out whether it is back.
+    #[must_use]
+    pub fn without_probes(mut self) -> Self {
+        self.probes = false;
+        self
+    }
+
     /// The client beneath.
     #[must_use]
     pub fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Whose readers would be harmed by leaves of this layout in the directory of `service`, or by what stands there among
+    /// other readers of it: told from its children and the payloads of the first of them. [`register`](Registration::register) asks
+    /// it too, beside everything else it does, and warns.
+    ///
+    /// # Errors
+    /// [`Error::Layout`] if the service has no directory, [`Error::Client`] if it cannot be read. One that is missing harms nobody.
+    pub async fn clashes(&self, service: &str) -> Result<Vec<Clash>, Error> {
+        Ok(neighbours::clashes(&self.client, &*self.layout, self.layout.service_dir(service)?).await?)
     }
 
     async fn settled(&self, builder: InstanceBuilder) -> Result<super::Instance, Error> {
@@ -87,7 +143,10 @@ impl ZooKeeper {
             let _ = tokio::time::timeout(ADDRESS_WAIT, connected(&self.client)).await;
         }
         let (address, source) = settle(builder.given(), env, self.client.local_addr())?;
-        let instance = builder.build(address, super::entropy())?;
+        let mut instance = builder.build(address, super::entropy())?;
+        if self.layout.tells_time() && instance.registered_at_ms.is_none() {
+            instance.registered_at_ms = wall_clock_ms();
+        }
         tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
         Ok(instance)
     }
@@ -96,7 +155,8 @@ impl ZooKeeper {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let instance = Arc::new(self.settled(builder).await?);
         let leaf = self.layout.leaf(&instance)?;
-        let place = self.names.claim(&leaf, &instance.service)?;
+        let dir = leaf.dir.clone();
+        let place = self.places.claim(&leaf, &instance.service)?;
         let keeps = self.layout.keeps_leaf(&instance);
         let wish =
             Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
@@ -106,18 +166,46 @@ impl ZooKeeper {
         let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
         let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
         runtime.spawn(keeper.run());
+        runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
         Ok(Registered::new(Box::new(control), instance, receiver))
+    }
+
+    /// A view of the service, which need not have been read.
+    pub(super) fn followed(&self, service: &str, runtime: &Handle) -> Result<Services, Error> {
+        let (sender, seen) = watch::channel(Seen::default());
+        let pace = self.pace.clone();
+        if let Some(folder) = &self.saved_in {
+            let disk = Disk::new(folder, &self.layout, service)?;
+            runtime.spawn(disk::keep(disk, sender.clone(), seen.clone()));
+        }
+        let follower =
+            discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
+        let task = runtime.spawn(follower.run());
+        let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
     }
 
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let (sender, seen) = watch::channel(Seen::default());
-        let follower = discover::Follower::new(&self.client, &self.layout, service, self.one_shot, sender);
-        let task = runtime.spawn(follower.map_err(Error::from)?.run());
-        let services = Services::new(service, seen, Source::Task(task.abort_handle()));
+        let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
     }
+
+    pub(super) fn probes(&self) -> bool {
+        self.probes
+    }
+
+    pub(super) fn layout(&self) -> &dyn Layout {
+        &*self.layout
+    }
+}
+
+/// Milliseconds since 1970. Nothing is decided by them.
+#[expect(clippy::disallowed_methods, reason = "for display only, in layouts whose own writers say it")]
+fn wall_clock_ms() -> Option<u64> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()?;
+    u64::try_from(since.as_millis()).ok()
 }
 
 fn needs_socket(given: &Given, env: impl Fn(&str) -> Option<String>) -> bool {
@@ -143,6 +231,18 @@ impl Discovery for ZooKeeper {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
         let service = service.to_owned();
         Box::pin(async move { self.discovered(&service).await })
+    }
+
+    fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
+        Box::pin(async move {
+            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+            let (sender, seen) = watch::channel(SeenNames::default());
+            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+            let task = runtime.spawn(lister.run());
+            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            names.first(DISCOVER_TIMEOUT).await?;
+            Ok(names)
+        })
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 use tracing::{debug, warn};
 
-use super::names::Place;
+use super::places::Place;
 use super::requests::{Pending, WatchedLeaf, read_leaf, write};
 use super::session::{Connected, Fact, Sessions, now};
 use crate::Client;

@@ -70,6 +70,21 @@ fn servers_that_accept_and_hang_up_are_named_and_dialled_less_and_less() {
 }
 
 #[test]
+fn a_close_right_behind_a_servers_farewell_ends_at_once_and_does_not_claim_the_servers_word() {
+    let mut rig = Rig::connected();
+    rig.submit(request(OpCode::WHO_AM_I, &()), 1);
+    let xid = rig.one_sent().xid;
+    rig.refuse(xid, -1, ErrorCode::UNIMPLEMENTED);
+    assert_eq!(rig.cause(1), Some(Cause::Server(ErrorCode::UNIMPLEMENTED)));
+    // The server has closed behind that answer: nothing that is written now would be read.
+    rig.session.close(rig.now);
+    rig.drain();
+    assert_eq!(rig.session.state(), State::Ended(End::ClosedUnconfirmed));
+    rig.pass(Duration::from_secs(60));
+    assert!(rig.lookups.is_empty() && rig.session.is_drained());
+}
+
+#[test]
 fn passwords_of_odd_lengths_are_offered_again_as_they_are() {
     for len in [0, 1, 15, 16, 17, 64] {
         let mut rig = Rig::new(config());

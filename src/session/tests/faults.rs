@@ -297,3 +297,33 @@ fn a_storm_of_reconnects_is_spread_and_costs_no_session() {
     println!("{busiest} re-attaches in the busiest second, {mean:.2} dials a second and client: {back:?}");
     assert!(mean <= 2.0, "{mean} dials a second and client");
 }
+
+/// The pause in which an outage ends is no longer than two thirds of what the session has left.
+#[test]
+fn an_outage_of_two_thirds_of_the_timeout_costs_no_session() {
+    for seed in 0..2_000 {
+        let hosts = &["a", "b", "c"][usize::try_from(seed % 3).unwrap()..];
+        let mut rig = Rig::new(Config { timeout: T, ..Config::new(servers(hosts), seed) });
+        rig.connect();
+        let heard = rig.now;
+        rig.millis(seed % 2_900);
+        rig.cut();
+        let over = heard + T * 2 / 3;
+        while rig.session.state() != State::Connected {
+            assert!(rig.now < heard + T, "too late for its session: seed {seed}");
+            if rig.lookups.is_empty() {
+                rig.now = rig.session.poll_timeout().unwrap();
+                rig.session.handle_timeout(rig.now);
+                rig.drain();
+            } else if rig.now < over {
+                let conn = rig.resolve();
+                rig.session.handle_dial_failed(rig.now, conn, Loss::Refused);
+                rig.dials.clear();
+                rig.drain();
+            } else {
+                rig.accept();
+                rig.grant(9_000, SESSION_ID);
+            }
+        }
+    }
+}

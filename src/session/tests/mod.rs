@@ -2,10 +2,12 @@
 
 mod answers;
 mod connecting;
+mod contention;
 mod cuts;
 mod faults;
 mod hostile;
 mod pace;
+mod pauses;
 mod racing;
 mod read_only;
 mod requests;

@@ -1,15 +1,17 @@
 //! A standalone server or an ensemble on loopback, and the knobs to start it with.
 
 use crate::{
-    Error, Node, Result, Version,
+    Error, Network, Node, Result, Version,
     four_letter::Role,
     install,
     node::{Plan, Ports},
+    slow_disk,
     wait::eventually,
 };
 use std::{
     collections::BTreeMap,
     fs,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicUsize, Ordering},
@@ -35,6 +37,8 @@ pub struct Builder {
     jvm: Vec<String>,
     heap_mib: usize,
     within: Duration,
+    networked: bool,
+    slow_disk: bool,
 }
 
 impl Builder {
@@ -45,7 +49,6 @@ impl Builder {
             ("syncLimit", "5"),
             ("maxSessionTimeout", "60000"),
             ("maxClientCnxns", "0"),
-            ("clientPortAddress", "127.0.0.1"),
             ("admin.enableServer", "false"),
             ("4lw.commands.whitelist", "*"),
             // Tests kill processes, not the machine: what was written to a file is there after a restart.
@@ -72,6 +75,8 @@ impl Builder {
             jvm: jvm.map(str::to_owned).to_vec(),
             heap_mib: 256,
             within: Duration::from_secs(60),
+            networked: false,
+            slow_disk: false,
         }
     }
 
@@ -117,6 +122,20 @@ impl Builder {
         self.jvm_flag(&format!("-Dzookeeper.DigestAuthenticationProvider.superDigest={SUPER_DIGEST}"))
     }
 
+    /// Gives every server a network namespace and an address of its own: see [`Ensemble::network`]. It needs root.
+    #[must_use]
+    pub fn networked(mut self) -> Self {
+        self.networked = true;
+        self
+    }
+
+    /// Has every server wait for its disk, which [`Node::slow_down_disk`] then makes slow. It needs `cc`.
+    #[must_use]
+    pub fn slow_disk(mut self) -> Self {
+        self.slow_disk = true;
+        self.config("forceSync", "yes")
+    }
+
     /// How long [`start`](Self::start) waits for a working ensemble; a minute unless set.
     #[must_use]
     pub fn within(mut self, within: Duration) -> Self {
@@ -143,11 +162,14 @@ impl Builder {
     /// Like [`start`](Self::start), but starts no process: the nodes are there to be started one by one.
     ///
     /// # Errors
-    /// When no port is free or a directory cannot be made.
+    /// When no port is free, a directory cannot be made, or a network that was wanted cannot be laid.
     pub fn prepare(&self) -> Result<Ensemble> {
         let directory = Directory::create()?;
         let ports = (0..self.nodes).map(|_| Ports::claim()).collect::<Result<Vec<_>>>()?;
-        let peers = self.peers(&ports);
+        let slow_disk = if self.slow_disk { Some(slow_disk::build(&directory.path)?) } else { None };
+        let network = if self.networked { Some(Network::lay(self.nodes)?) } else { None };
+        let address = |id| network.as_ref().map_or(Ipv4Addr::LOCALHOST, |network| network.address(id));
+        let peers = self.peers(&ports, address);
         let mut jvm = vec![format!("-Xmx{}m", self.heap_mib)];
         jvm.extend(self.jvm.iter().cloned());
         let nodes = ports.into_iter().zip(1..).map(|(ports, id)| {
@@ -155,23 +177,26 @@ impl Builder {
             let own = self.node_config.iter().filter(|(node, ..)| *node == id);
             config.extend(own.map(|(_, key, value)| (key.clone(), value.clone())));
             let home = directory.path.join(format!("node-{id}"));
-            Node::new(
-                id,
-                home,
-                ports,
-                peers.clone(),
-                Plan { version: self.version, config, jvm: jvm.clone() },
-            )
+            let namespace = network.as_ref().map(|network| network.namespace(id));
+            let plan = Plan {
+                version: self.version,
+                config,
+                jvm: jvm.clone(),
+                address: address(id),
+                namespace,
+                slow_disk: slow_disk.clone(),
+            };
+            Node::new(id, home, ports, peers.clone(), plan)
         });
-        Ok(Ensemble { nodes: nodes.collect::<Result<_>>()?, directory })
+        Ok(Ensemble { nodes: nodes.collect::<Result<_>>()?, directory, network })
     }
 
-    fn peers(&self, ports: &[Ports]) -> Vec<String> {
+    fn peers(&self, ports: &[Ports], address: impl Fn(usize) -> Ipv4Addr) -> Vec<String> {
         if self.nodes == 1 {
             return Vec::new();
         }
         let line = |(ports, id): (&Ports, usize)| {
-            format!("server.{id}=127.0.0.1:{}:{}", ports.quorum.number(), ports.election.number())
+            format!("server.{id}={}:{}:{}", address(id), ports.quorum.number(), ports.election.number())
         };
         ports.iter().zip(1..).map(line).collect()
     }
@@ -182,6 +207,8 @@ impl Builder {
 pub struct Ensemble {
     nodes: Vec<Node>,
     directory: Directory,
+    /// Behind the nodes, whose processes are to end before it does.
+    network: Option<Network>,
 }
 
 impl Ensemble {
@@ -226,6 +253,18 @@ impl Ensemble {
     /// `host:port` of every node, separated by commas.
     pub fn connect_string(&self) -> String {
         self.nodes.iter().map(Node::connect_string).collect::<Vec<_>>().join(",")
+    }
+
+    /// The network between its members, if it was [`networked`](Builder::networked).
+    ///
+    /// # Panics
+    /// When it was not.
+    #[track_caller]
+    pub fn network(&self) -> &Network {
+        match &self.network {
+            Some(network) => network,
+            None => panic!("the members have no network of their own"),
+        }
     }
 
     /// The directory of all nodes.

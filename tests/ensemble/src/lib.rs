@@ -17,6 +17,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! By default all members are on loopback. [`Builder::networked`] gives each a network namespace, so that they can be cut off
+//! from one another ([`Network`]).
+//!
 //! Processes end when their handle is dropped, also in a panic, and when the test process itself is killed. They
 //! are addressed by process id, never by name. Files are below the workspace's `target/ensemble`; they are removed
 //! with the handle, unless a test is panicking: then the logs are printed and the directory stays.
@@ -28,10 +31,12 @@ mod error;
 mod four_letter;
 mod install;
 mod kazoo;
+mod network;
 mod node;
 mod ports;
 mod process;
 pub mod proxy;
+mod slow_disk;
 mod wait;
 
 pub use ensemble::{Builder, Ensemble};
@@ -39,6 +44,7 @@ pub use error::{Error, Result};
 pub use four_letter::{Connection, Dump, Role, Srvr, WatchSummary};
 pub use install::{Version, program, target_dir};
 pub use kazoo::{Kazoo, Znode};
+pub use network::Network;
 pub use node::Node;
 pub use ports::Port;
 pub use process::{bound_to_us, spawn_from_lasting_thread};

@@ -47,6 +47,12 @@ pub(crate) struct Plan {
     pub(crate) config: BTreeMap<String, String>,
     /// Flags of the Java virtual machine.
     pub(crate) jvm: Vec<String>,
+    /// Where it listens.
+    pub(crate) address: Ipv4Addr,
+    /// The network namespace that it runs in, unless it is the host's.
+    pub(crate) namespace: Option<String>,
+    /// The library that makes its disk slow.
+    pub(crate) slow_disk: Option<PathBuf>,
 }
 
 /// One ZooKeeper server. All methods take `&self`: a test may break a node from another thread.
@@ -55,6 +61,9 @@ pub struct Node {
     id: usize,
     version: Version,
     directory: PathBuf,
+    address: Ipv4Addr,
+    namespace: Option<String>,
+    slow_disk: Option<PathBuf>,
     ports: Ports,
     /// The `server.N` lines; empty for a standalone server.
     peers: Vec<String>,
@@ -80,12 +89,22 @@ impl Node {
         peers: Vec<String>,
         plan: Plan,
     ) -> Result<Self> {
-        let Plan { version, config, jvm } = plan;
+        let Plan { version, config, jvm, address, namespace, slow_disk } = plan;
         let data = directory.join("data");
         fs::create_dir_all(&data)
             .map_err(|cause| Error::io(format!("creating {}", data.display()), cause))?;
         let state = State { config, jvm, unwritten: true, frozen: false, process: None };
-        Ok(Node { id, version, directory, ports, peers, state: Mutex::new(state) })
+        Ok(Node {
+            id,
+            version,
+            directory,
+            address,
+            namespace,
+            slow_disk,
+            ports,
+            peers,
+            state: Mutex::new(state),
+        })
     }
 
     /// The number in `server.N` and `myid`, from 1.
@@ -100,7 +119,7 @@ impl Node {
 
     /// Where clients connect.
     pub fn client_addr(&self) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports.client.number()))
+        SocketAddr::from((self.address, self.ports.client.number()))
     }
 
     /// [`client_addr`](Self::client_addr) as a connect string.
@@ -143,8 +162,17 @@ impl Node {
         }
         let java = install::program("java")?;
         let arguments = self.java_arguments(&state.jvm)?;
+        let (program, arguments) = match &self.namespace {
+            None => (java, arguments),
+            Some(namespace) => (install::program("ip")?, within(namespace, java, arguments)),
+        };
+        let preloaded = self.slow_disk.iter();
+        let variables: Vec<_> = preloaded
+            .flat_map(|library| [("LD_PRELOAD", library.clone()), ("SLOW_DISK", self.disk_path())])
+            .collect();
         state.frozen = false;
-        state.process = Some(Process::spawn(java, arguments, &self.directory, &self.log_path())?);
+        state.process =
+            Some(Process::spawn(program, arguments, &self.directory, &self.log_path(), &variables)?);
         Ok(())
     }
 
@@ -228,6 +256,15 @@ impl Node {
         self.stop()?;
         self.start()?;
         self.wait_serving(within)
+    }
+
+    /// Makes every word to its disk take so long, from now on, if the ensemble was begun with
+    /// [`slow_disk`](crate::Builder::slow_disk).
+    ///
+    /// # Errors
+    /// When its directory cannot be written to.
+    pub fn slow_down_disk(&self, delay: Duration) -> Result<()> {
+        write(&self.disk_path(), &delay.as_millis().to_string())
     }
 
     /// Removes its data, snapshots and logs of transactions, but not its configuration.
@@ -353,6 +390,7 @@ impl Node {
             let _ = writeln!(text, "{key}={value}");
         }
         let _ = writeln!(text, "dataDir={}", self.directory.join("data").display());
+        let _ = writeln!(text, "clientPortAddress={}", self.address);
         let _ = writeln!(text, "clientPort={}", self.ports.client.number());
         for peer in &self.peers {
             let _ = writeln!(text, "{peer}");
@@ -369,6 +407,10 @@ impl Node {
         self.directory.join("zoo.cfg")
     }
 
+    fn disk_path(&self) -> PathBuf {
+        self.directory.join("disk-delay")
+    }
+
     fn log_path(&self) -> PathBuf {
         self.directory.join("log")
     }
@@ -376,6 +418,12 @@ impl Node {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What `ip` is told to become `program` in a network namespace.
+fn within(namespace: &str, program: PathBuf, arguments: Vec<OsString>) -> Vec<OsString> {
+    let first = ["netns", "exec", namespace].map(OsString::from).into_iter();
+    first.chain([program.into_os_string()]).chain(arguments).collect()
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

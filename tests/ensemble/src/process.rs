@@ -36,6 +36,7 @@ impl Process {
         arguments: Vec<OsString>,
         directory: &PathBuf,
         log: &PathBuf,
+        variables: &[(&str, PathBuf)],
     ) -> Result<Self> {
         let output = fs::OpenOptions::new().create(true).append(true).open(log);
         let output = output.map_err(|cause| Error::io(format!("opening {}", log.display()), cause))?;
@@ -46,6 +47,7 @@ impl Process {
         for variable in ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH"] {
             command.env_remove(variable);
         }
+        command.envs(variables.iter().map(|(name, value)| (name, value)));
         let child = spawn_from_lasting_thread(command)?;
         Ok(Process { pid: child.id(), child: Mutex::new(child) })
     }
@@ -189,7 +191,8 @@ mod tests {
 
     fn spawn_sleeper() -> Process {
         let directory = env::temp_dir();
-        Process::spawn("sleep".into(), vec!["1000".into()], &directory, &PathBuf::from("/dev/null")).unwrap()
+        Process::spawn("sleep".into(), vec!["1000".into()], &directory, &PathBuf::from("/dev/null"), &[])
+            .unwrap()
     }
 
     fn is_alive(pid: u32) -> bool {

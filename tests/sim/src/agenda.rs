@@ -22,6 +22,19 @@ pub enum Way {
     Down,
 }
 
+/// What becomes of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Probe {
+    /// The member says what it is.
+    True,
+    /// It says that it writes, whatever it is.
+    Boasts,
+    /// It says what no server says, or nothing before it closes.
+    Nonsense,
+    /// Nobody is there.
+    Nobody,
+}
+
 /// Something to come. Each names what it is about; what is over by then is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
@@ -35,6 +48,8 @@ pub enum Event {
     Dialled(usize, u64, ConnId),
     /// A dial of a process outside is answered, on that wire.
     DialledOutside(usize),
+    /// A probe of a member by a client's session is answered.
+    Probed(usize, u64, ConnId, usize, Probe),
     /// Bytes of a wire arrive.
     Deliver(usize, Way),
     /// A transport that took a part takes more.

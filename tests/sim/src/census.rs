@@ -27,6 +27,13 @@ pub enum State {
     CutBetweenBatches,
     /// A client was connected to a read-only member.
     ReadOnly,
+    /// A client went from a read-only member to one that writes, by a new session: the one begun there is known nowhere else,
+    /// and those that others know are refused there.
+    ReadOnlyThenReadWrite,
+    /// A probe found a member that writes, and the session begun at a read-only one was left for it.
+    WriterFound,
+    /// A probe of a member had a wrong answer, or none.
+    ProbeMisled,
     /// Most members were gone.
     NoQuorum,
     /// A leader was followed by another.
@@ -55,8 +62,6 @@ pub enum State {
     ClosedUnconfirmed,
     /// A session was resumed by another process.
     Resumed,
-    /// All members closed on a client for so long that it gave its session up.
-    LeftBehind,
     /// A server broke the protocol.
     Violation,
     /// A request was cancelled on its way.
@@ -68,7 +73,7 @@ pub enum State {
 }
 
 /// All of them.
-pub const STATES: [State; 28] = [
+pub const STATES: [State; 30] = [
     State::UnknownFate,
     State::UnknownApplied,
     State::UnknownNotApplied,
@@ -78,6 +83,9 @@ pub const STATES: [State; 28] = [
     State::Expired,
     State::CutBetweenBatches,
     State::ReadOnly,
+    State::ReadOnlyThenReadWrite,
+    State::WriterFound,
+    State::ProbeMisled,
     State::NoQuorum,
     State::LeaderChange,
     State::SyncByDeposed,
@@ -92,7 +100,6 @@ pub const STATES: [State; 28] = [
     State::Closed,
     State::ClosedUnconfirmed,
     State::Resumed,
-    State::LeftBehind,
     State::Violation,
     State::CancelledOnItsWay,
     State::DeadlineOnItsWay,
@@ -120,6 +127,12 @@ pub struct Census {
     pub entries: u64,
     /// Connections accepted.
     pub connects: u64,
+    /// Operations whose history was checked.
+    pub checked: u64,
+    /// Of them, syncs that were held to their bound.
+    pub syncs: u64,
+    /// Paths of a history that nothing is said of.
+    pub undecided: u64,
     /// Steps of the run.
     pub steps: u64,
     /// Faults by kind.
@@ -180,6 +193,9 @@ impl Totals {
         self.all.entries += run.entries;
         self.all.connects += run.connects;
         self.all.steps += run.steps;
+        self.all.checked += run.checked;
+        self.all.syncs += run.syncs;
+        self.all.undecided += run.undecided;
         for (fault, count) in &run.faults {
             *self.all.faults.entry(*fault).or_default() += count;
         }
@@ -204,6 +220,9 @@ impl Totals {
         self.all.entries += other.all.entries;
         self.all.connects += other.all.connects;
         self.all.steps += other.all.steps;
+        self.all.checked += other.all.checked;
+        self.all.syncs += other.all.syncs;
+        self.all.undecided += other.all.undecided;
         for (fault, count) in other.all.faults {
             *self.all.faults.entry(fault).or_default() += count;
         }
@@ -246,6 +265,8 @@ impl fmt::Display for Totals {
         let all = &self.all;
         write!(f, "operations completed {}, without answer {}, ", all.completed, all.failed)?;
         write!(f, "events {}, log entries {}, connects {}; ", all.events, all.entries, all.connects)?;
+        write!(f, "operations history-checked {}, ", all.checked)?;
+        write!(f, "syncs held to their bound {}, paths undecided {}; ", all.syncs, all.undecided)?;
         write!(f, "violations {}; faults:", self.violations)?;
         for (fault, count) in &all.faults {
             write!(f, " {fault:?} {count}")?;

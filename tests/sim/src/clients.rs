@@ -57,6 +57,8 @@ pub(crate) struct Client {
     pub(crate) id: i64,
     pub(crate) credentials: Option<Credentials>,
     pub(crate) is_connected: bool,
+    /// Its last session, this one or the one before, was served by a member that serves readers only.
+    pub(crate) was_read_only: bool,
     pub(crate) is_lost: bool,
     pub(crate) closing: bool,
     pub(crate) ended: Option<End>,
@@ -67,6 +69,8 @@ pub(crate) struct Client {
     pub(crate) holes: Vec<Token>,
     pub(crate) last_logged: Token,
     pub(crate) pipelines: bool,
+    /// It only reads, which a member does that is cut off: nothing that waits for the leader stands before it.
+    pub(crate) only_reads: bool,
     pub(crate) many_watches: bool,
 }
 
@@ -89,7 +93,7 @@ impl Client {
             names_fail: 0,
             names_move: 0,
             garbage: 0,
-            timeout: tick * chance.between(2, 8),
+            timeout: tick * chance.between(2, if plan.apart { 3 } else { 8 }),
             read_only: plan.read_only && chance.percent(70),
             unframed: VecDeque::new(),
             out_now: VecDeque::new(),
@@ -100,6 +104,7 @@ impl Client {
             id: 0,
             credentials: None,
             is_connected: false,
+            was_read_only: false,
             is_lost: false,
             closing: false,
             ended: None,
@@ -108,6 +113,7 @@ impl Client {
             holes: Vec::new(),
             last_logged: 0,
             pipelines: chance.percent(plan.pipelines),
+            only_reads: plan.apart && chance.percent(40),
             many_watches: plan.long_paths && chance.percent(30),
         }
     }
@@ -129,7 +135,10 @@ impl World {
         config.last_zxid = if one.wild || resumes { 0 } else { one.last_zxid };
         config.places = 2_000;
         match one.session.as_ref().filter(|_| !resumes) {
-            Some(before) => config.pace = before.pace(),
+            Some(before) => {
+                config.pace = before.pace();
+                config.first = before.heading().cloned();
+            }
             None => one.dials.clear(),
         }
         one.last_zxid = config.last_zxid.max(credentials.as_ref().map_or(0, |known| known.last_zxid));
@@ -160,6 +169,7 @@ impl World {
 
     /// The client's process is gone without a word; its connections close.
     pub(crate) fn abandon_session(&mut self, client: usize) {
+        self.note_vanished(client);
         let wires: Vec<usize> = self.open_wires(client);
         for wire in wires {
             self.close_wire(wire);
@@ -171,6 +181,8 @@ impl World {
             }
         }
         let one = &mut self.clients[client];
+        // Whoever comes next has seen nothing yet.
+        one.last_zxid = 0;
         one.session = None;
         one.wire = None;
         one.is_connected = false;
@@ -194,7 +206,7 @@ impl World {
     }
 
     /// Runs whatever is wanted of a client while it does not stand still.
-    fn is_still(&mut self, client: usize, event: Event) -> bool {
+    pub(crate) fn is_still(&mut self, client: usize, event: Event) -> bool {
         let still = self.clients[client].paused > 0;
         if still {
             self.clients[client].deferred.push(event);
@@ -255,7 +267,7 @@ impl World {
     }
 
     /// At most two dials, probes among them, lie within any second, or any third of the session timeout, if that is shorter.
-    fn judge_pace(&mut self, client: usize) {
+    pub(crate) fn judge_pace(&mut self, client: usize) {
         let (now, one) = (self.now, &mut self.clients[client]);
         let timeout = one.session.as_ref().map_or(Duration::ZERO, Session::timeout);
         let window = SECOND.min(micros(timeout) / 3);
@@ -417,8 +429,6 @@ impl World {
                 self.agenda.at(self.now + wait, Event::Resolved(client, serial, dial));
             }
             Action::Dial { conn, server, address } => self.dial(client, conn, &server, address),
-            // Nobody answers; it counts all the same.
-            Action::Probe { .. } => self.judge_pace(client),
             Action::HangUp { conn } => {
                 if let Some(wire) = self.wire_of(client, conn) {
                     self.close_wire(wire);
@@ -428,6 +438,7 @@ impl World {
             Action::Complete { token, outcome } => self.complete(client, token, &outcome),
             Action::Notify { watcher, notice } => self.notify(client, watcher, &notice),
             Action::Event(event) => self.session_event(client, &event),
+            Action::Probe { conn, server, address } => self.probe(client, conn, &server, address),
             // An output of a later day: it is left undone, as a driver may be slow to do it.
             _ => {}
         }

@@ -82,6 +82,8 @@ pub struct Member {
     pub wires: BTreeMap<ConnectionId, usize>,
     /// When it is to be called next.
     pub armed: Time,
+    /// How far its wall clock is from the true time.
+    pub clock_millis: i64,
 }
 
 /// A proposal at the leader.

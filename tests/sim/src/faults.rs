@@ -4,6 +4,9 @@ use crate::agenda::{Event, MILLI, SECOND, Time, Way};
 use crate::plan::Fault;
 use crate::world::World;
 
+/// How far a member's wall clock may be from the true time, either way.
+const JUMP_MILLIS: i64 = 90_000;
+
 /// A fault that lasts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Active {
@@ -46,6 +49,11 @@ impl World {
         match fault {
             Fault::Reset | Fault::Close | Fault::Garbage => {
                 self.hit_wire(fault, wire);
+                return 0;
+            }
+            Fault::ClockJumps => {
+                let jump = self.chance.below(2 * JUMP_MILLIS.unsigned_abs());
+                self.ensemble.members[member].clock_millis = i64::try_from(jump).unwrap_or(0) - JUMP_MILLIS;
                 return 0;
             }
             Fault::Expire => {
@@ -108,7 +116,8 @@ impl World {
             }
             _ => {}
         }
-        lasts + self.chance.between(0, 2 * self.ensemble.patience())
+        let longest = if self.plan.apart { 6 } else { 2 };
+        lasts + self.chance.between(0, longest * self.ensemble.patience())
     }
 
     /// The members that are gone while it lasts.
@@ -193,7 +202,7 @@ impl World {
                     self.start(member);
                 }
             }
-            Fault::Reset | Fault::Close | Fault::Garbage | Fault::Expire => {}
+            Fault::Reset | Fault::Close | Fault::Garbage | Fault::Expire | Fault::ClockJumps => {}
         }
         self.unblock(|wire| wire.client == client);
         if planted!("sim_unsteady_order") {

@@ -33,6 +33,10 @@ impl World {
         if refusal == Some(ErrorCode::SESSION_MOVED) || self.clients[client].serial != serial {
             return;
         }
+        // What was left on a connection that its client gave up may come when the session is over, and is refused.
+        if token < self.clients[client].last_logged && !self.model.is_alive(txn.session) {
+            return;
+        }
         if token < self.clients[client].last_logged {
             return self.fail(format!("t{token} is in the log behind t{}", self.clients[client].last_logged));
         }
@@ -93,6 +97,7 @@ impl World {
         }
         request.back = step;
         request.fate = outcome.as_ref().err().map(|error| error.fate);
+        self.note_back(client, token, outcome);
         self.clients[client].out_now.retain(|out| *out != token);
         let answered =
             outcome.as_ref().map_or_else(|error| matches!(error.cause, Cause::Server(_)), |_| true);
@@ -318,7 +323,8 @@ impl World {
             Notice::Event { event_type, path, zxid } => {
                 self.judge_event(client, watcher, &watched, *event_type, path, *zxid);
             }
-            Notice::Gap if !watched.kind.is_one_shot() => {
+            // Not watched at this server is as good as a gap.
+            Notice::Gap | Notice::NotWatched if !watched.kind.is_one_shot() => {
                 self.census.reach(State::Gap);
                 if let Some(watched) = self.clients[client].watchers.get_mut(&watcher) {
                     watched.floating = true;
@@ -347,13 +353,16 @@ impl World {
             events.iter().any(|event| told_as(watched, event).is_some())
         } else {
             let told = (event_type, path.as_str());
-            let events = self.model.events_between(watched.checked, zxid);
+            // Servers before 3.9 do not say when it was; the order is the same.
+            let until = if zxid < 0 { self.model.zxid } else { zxid };
+            let is_then = |at: i64| zxid < 0 || at == zxid;
+            let events = self.model.events_between(watched.checked, until);
             let mut due =
                 events.iter().filter_map(|event| told_as(watched, event).map(|told| (told, event.zxid)));
             if watched.floating {
-                due.any(|((what, path), at)| (what, &*path) == told && at == zxid)
+                due.any(|((what, path), at)| (what, &*path) == told && is_then(at))
             } else {
-                due.nth(watched.heard).is_some_and(|((what, path), at)| (what, &*path) == told && at == zxid)
+                due.nth(watched.heard).is_some_and(|((what, path), at)| (what, &*path) == told && is_then(at))
             }
         };
         if !caused {
@@ -362,7 +371,7 @@ impl World {
                 watched.kind, watched.path, watched.checked, watched.heard
             ));
         }
-        if zxid < 0 {
+        if zxid < 0 && again {
             self.census.reach(State::CaughtUp);
         }
         if let Some(watched) = self.clients[client].watchers.get_mut(&watcher) {
@@ -387,11 +396,15 @@ impl World {
                 let another = *reattached && one.id != *session_id && !one.wild;
                 one.id = *session_id;
                 let _ = timeout;
+                self.note_session(client);
                 if twice || another {
                     return self.fail(format!("client {client} is connected twice, or as another"));
                 }
+                let was_read_only = std::mem::replace(&mut self.clients[client].was_read_only, *read_only);
                 if *read_only {
                     self.census.reach(State::ReadOnly);
+                } else if was_read_only {
+                    self.census.reach(State::ReadOnlyThenReadWrite);
                 }
                 if was_lost {
                     self.census.reach(State::LostThenReattached);
@@ -403,6 +416,9 @@ impl World {
                     if !self.clients[client].wild {
                         self.fail(format!("client {client} complains of the server: {loss:?}"));
                     }
+                }
+                if matches!(loss, Loss::ReadWriteFound) {
+                    self.census.reach(State::WriterFound);
                 }
                 if !std::mem::replace(&mut self.clients[client].is_connected, false) {
                     self.fail(format!("client {client} is disconnected, and was not connected"));
@@ -421,6 +437,7 @@ impl World {
     }
 
     fn session_ended(&mut self, client: usize, end: End) {
+        self.note_end(client, end);
         let one = &mut self.clients[client];
         one.ended = Some(end);
         one.is_connected = false;
@@ -428,17 +445,18 @@ impl World {
         match end {
             End::Expired => {
                 self.census.reach(State::Expired);
-                // Members without a leader close on everybody, and for long enough that is taken for an ensemble that was wiped.
                 let last = self
                     .wires
                     .iter()
                     .rfind(|wire| wire.client == client && wire.serial == self.clients[client].serial);
                 let told = last.is_some_and(|wire| wire.greeted);
-                if told && self.refused.contains(&id) {
+                // A server that answers garbage may say anything.
+                let garbled = !told && last.is_some_and(|wire| wire.garbled);
+                if garbled || (told && self.refused.contains(&id)) {
                     return self.judge_all_back(client);
                 }
                 if !told {
-                    return self.left_behind(client);
+                    self.fail(format!("client {client} gives {id:#x} up on nobody's word"));
                 }
                 if id != 0
                     && !wild
@@ -458,11 +476,6 @@ impl World {
             End::ClosedUnconfirmed => self.census.reach(State::ClosedUnconfirmed),
             _ => {}
         }
-        self.judge_all_back(client);
-    }
-
-    fn left_behind(&mut self, client: usize) {
-        self.census.reach(State::LeftBehind);
         self.judge_all_back(client);
     }
 

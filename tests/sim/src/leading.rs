@@ -14,9 +14,12 @@ impl World {
     /// A member's server wants something of its leader.
     pub(crate) fn propose(&mut self, member: usize, proposal: Proposal) {
         let latency = self.member_latency();
-        let now = self.now;
+        let (now, instant) = (self.now, self.instant());
         let one = &mut self.ensemble.members[member];
         match one.role {
+            Role::Following(_) if matches!(proposal.wish, Wish::Sync) && planted!("sim_sync_at_once") => {
+                one.core.handle_synced(proposal.id, instant);
+            }
             Role::Leading(_) => self.lead(member, member, proposal),
             Role::Following(_) => {
                 let at = one.outbox.back().map_or(0, |(at, _)| *at).max(now + latency);
@@ -169,11 +172,14 @@ impl World {
         let base = self.ensemble.epoch << 32;
         let last = self.ensemble.log.last().map_or(0, |entry| entry.txn.zxid);
         let zxid = last.max(base) + 1;
-        let txn = Txn { zxid, time: self.unix_millis(), session, change };
+        let txn = Txn { zxid, time: self.unix_millis(leader), session, change };
         self.census.entries += 1;
         self.mix(&[32, zxid.unsigned_abs()]);
         if let Err(what) = self.model.take(&txn) {
             self.fail(format!("the log is wrong: {what}"));
+        }
+        if session == 0 {
+            self.note_reaped(&txn.change, zxid);
         }
         if let Some(token) = token {
             self.judge_logged(token, &txn);
@@ -322,7 +328,7 @@ impl World {
             return;
         }
         let tree = self.ensemble.members[leader].core.tree();
-        let due = due_for_reaping(tree, &self.ensemble.rules, self.unix_millis());
+        let due = due_for_reaping(tree, &self.ensemble.rules, self.unix_millis(leader));
         for path in due {
             let change = prepare_reaping(self.ensemble.members[leader].core.tree(), &path);
             self.append(leader, 0, change, None, None);

@@ -7,7 +7,10 @@ use clap::Parser;
 use menagerie_sim::census::Totals;
 use menagerie_sim::registry::{self, rare::Sums};
 use menagerie_sim::seeds::{Finding, LINES, many};
-use menagerie_sim::world::run;
+use menagerie_sim::world::{run, run_as};
+
+/// Simulated seconds that a second of CPU time must be good for.
+const SPEED: u64 = 1_000;
 
 /// Seeds of which each rare state is demanded.
 const DEMANDING: u64 = 100;
@@ -33,6 +36,9 @@ struct Arguments {
     /// Lines shown of it.
     #[arg(long, default_value_t = LINES)]
     lines: usize,
+    /// Prints simulated seconds for each second of CPU time, of so many seeds with 3 members and 8 clients.
+    #[arg(long)]
+    speed: bool,
     /// After how many findings a thread stops.
     #[arg(long, default_value_t = 5)]
     findings: usize,
@@ -44,6 +50,7 @@ fn main() -> ExitCode {
         Some(seed) if arguments.registry => show_registry(seed, arguments.lines),
         None if arguments.registry => registry_figures(&arguments),
         Some(seed) => show(seed, arguments.lines),
+        None if arguments.speed => speed(&arguments),
         None => figures(&arguments),
     }
 }
@@ -95,6 +102,36 @@ fn registry_figures(arguments: &Arguments) -> ExitCode {
         .for_each(|rare| println!("seed {} and all behind it seldom reach {rare:?}", arguments.from));
     println!("{sums}, violations {violations};");
     if violations == 0 && missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What this thread has had of the CPU, in nanoseconds.
+fn cpu_time() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok()
+}
+
+fn speed(arguments: &Arguments) -> ExitCode {
+    let Some(before) = cpu_time() else {
+        println!("this system does not tell the CPU time of a thread");
+        return ExitCode::FAILURE;
+    };
+    let mut totals = Totals::default();
+    for seed in arguments.from..arguments.from + arguments.seeds {
+        let outcome = run_as(seed, 0, |plan| (plan.members, plan.clients) = (3, 8));
+        if let Some(what) = outcome.violation {
+            println!("seed {seed} {what}");
+            return ExitCode::FAILURE;
+        }
+        totals.add(&outcome.census);
+    }
+    let millis = cpu_time().map_or(0, |after| after.saturating_sub(before)) / 1_000_000;
+    let each = totals.simulated_seconds() * 1_000 / millis.max(1);
+    println!(
+        "seeds {} of 3 members and 8 clients, simulated seconds {}, CPU milliseconds {millis}, simulated seconds for each CPU second {each}",
+        arguments.seeds,
+        totals.simulated_seconds()
+    );
+    if each >= SPEED { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn figures(arguments: &Arguments) -> ExitCode {

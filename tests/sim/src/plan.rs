@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use menagerie_server::core::Like;
+
 use crate::agenda::{MILLI, SECOND, Time};
 use crate::chance::Chance;
 
@@ -56,10 +58,12 @@ pub enum Fault {
     Throttle,
     /// A connection carries what no server says.
     Garbage,
+    /// A member's wall clock jumps.
+    ClockJumps,
 }
 
 /// All of them.
-pub const FAULTS: [Fault; 24] = [
+pub const FAULTS: [Fault; 25] = [
     Fault::Reset,
     Fault::Close,
     Fault::Stall,
@@ -84,6 +88,7 @@ pub const FAULTS: [Fault; 24] = [
     Fault::Expire,
     Fault::Throttle,
     Fault::Garbage,
+    Fault::ClockJumps,
 ];
 
 /// What a seed draws.
@@ -119,7 +124,26 @@ pub struct Plan {
     pub long_paths: bool,
     /// Of a hundred clients, how many take part in long pipelines.
     pub pipelines: u64,
+    /// Members are cut off for long while their clients, whose sessions are short, hold leases, read and sync.
+    pub apart: bool,
+    /// Which server the members are like.
+    pub like: Like,
 }
+
+/// Of a hundred seeds, those in which members are apart for long.
+const APART: u64 = 15;
+
+/// The faults of those.
+const FAULTS_APART: [(u64, Fault); 8] = [
+    (8, Fault::Isolate),
+    (3, Fault::IsolateLeader),
+    (4, Fault::Reset),
+    (2, Fault::Refuse),
+    (2, Fault::LosesAnswers),
+    (1, Fault::CutOffLong),
+    (1, Fault::Lag),
+    (1, Fault::Garbage),
+];
 
 impl Plan {
     /// Draws one.
@@ -136,7 +160,7 @@ impl Plan {
         let fast = chance.percent(70);
         let latency = if fast { (100, 2 * MILLI) } else { (5 * MILLI, 80 * MILLI) };
         let members_far = chance.percent(20);
-        Self {
+        let plan = Self {
             members: if chance.percent(85) { 3 } else { 5 },
             clients: usize::try_from(chance.between(3, 8)).unwrap_or(3),
             tick: Duration::from_millis(
@@ -154,6 +178,20 @@ impl Plan {
             read_only: chance.percent(40),
             long_paths: chance.percent(8),
             pipelines: chance.between(0, 60),
+            apart: false,
+            like: chance.weighted(&[(3, Like::V3_9), (1, Like::V3_8)]).unwrap_or_default(),
+        };
+        if chance.percent(APART) { plan.apart(chance) } else { plan }
+    }
+
+    fn apart(self, chance: &mut Chance) -> Self {
+        Self {
+            faults: FAULTS_APART.to_vec(),
+            fault_gap: chance.between(2_000, 8_000) * MILLI,
+            deed_gap: chance.between(50, 300) * MILLI,
+            read_only: chance.percent(70),
+            apart: true,
+            ..self
         }
     }
 }

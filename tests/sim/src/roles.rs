@@ -83,7 +83,8 @@ impl World {
             }
         }
         for (member, cuts) in gives_up {
-            let at = self.now + self.chance.between(100 * MILLI, patience);
+            let least = if self.plan.apart { patience * 3 / 4 } else { 100 * MILLI };
+            let at = self.now + self.chance.between(least, patience);
             self.agenda.at(at, Event::GivesUp(member, cuts));
         }
         if !self.ensemble.has_quorum() {

@@ -5,7 +5,9 @@ use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes, BytesMut};
 use menagerie::session::{ConnId, Loss};
-use menagerie_jute::{ConnectRequest, ErrorCode, OpCode, Reader, ReplyHeader, RequestHeader, Xid};
+use menagerie_jute::{
+    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Reader, ReplyHeader, RequestHeader, Xid,
+};
 use menagerie_server::core::{ConnectionId, Proposal, Transmit};
 
 use crate::agenda::{Event, MILLI, Time, Way};
@@ -69,6 +71,13 @@ pub(crate) struct Wire {
     unread: BytesMut,
     /// Something was said on it that no server says.
     pub(crate) garbled: bool,
+    /// The session that the member said it is of, whatever became of that word.
+    pub(crate) session: i64,
+    /// Bytes sent to the client, and those that it read.
+    sent_down: u64,
+    read_down: u64,
+    /// Where an answer out of its turn ends among them; 0: there is none.
+    misnumbered: u64,
     /// SetWatches under way.
     pub(crate) batches: u32,
     /// The client's end, if its client is a process outside.
@@ -94,6 +103,10 @@ impl Wire {
             rest: Bytes::new(),
             unread: BytesMut::new(),
             garbled: false,
+            session: 0,
+            sent_down: 0,
+            read_down: 0,
+            misnumbered: 0,
             batches: 0,
             outside: None,
         }
@@ -219,8 +232,19 @@ impl World {
         match piece {
             Piece::Bytes(bytes) => {
                 self.mix(&[2, wire as u64, bytes.len() as u64]);
+                let greeted = self.wires[wire].greeted;
                 self.overhear(wire, &bytes);
                 self.client_reads(client, wire, &bytes);
+                self.judge_order(wire, bytes.len());
+                if !greeted
+                    && self.wires[wire].greeted
+                    && self.plan.apart
+                    && !self.healed
+                    && self.chance.percent(15)
+                {
+                    self.census.hits += 1;
+                    self.reset(wire);
+                }
             }
             Piece::Close => self.client_loses(client, wire, Loss::Closed),
             Piece::Reset => self.client_loses(client, wire, Loss::Network),
@@ -388,7 +412,11 @@ impl World {
                     let bytes = writer.into_bytes();
                     self.ensemble.members[member].core.handle_written(id, bytes.len(), now);
                     if let Some(wire) = wire {
+                        if self.wires[wire].sent_down == 0 {
+                            self.wires[wire].session = session_of(&bytes);
+                        }
                         let bytes = self.garble(wire, bytes);
+                        self.wires[wire].sent_down += bytes.len() as u64;
                         self.send(wire, Way::Down, Piece::Bytes(bytes));
                     }
                 }
@@ -416,9 +444,13 @@ impl World {
         }
         self.clients[client].garbage -= 1;
         self.clients[client].wild = true;
-        self.wires[wire].garbled = true;
+        let first = !std::mem::replace(&mut self.wires[wire].garbled, true);
         let mut spoiled = bytes.to_vec();
-        match self.chance.below(5) {
+        let which = self.chance.below(6);
+        if which == 5 && first && self.misnumber(wire, &mut spoiled) {
+            return Bytes::from(spoiled);
+        }
+        match which {
             0 => {
                 let at = self.chance.index(spoiled.len());
                 spoiled[at] ^= 1 << self.chance.below(8);
@@ -435,6 +467,42 @@ impl World {
             }
         }
         Bytes::from(spoiled)
+    }
+
+    /// An answer is to another request than the one whose turn it is: whoever reads that must not believe what comes.
+    fn misnumber(&mut self, wire: usize, bytes: &mut [u8]) -> bool {
+        let client = self.wires[wire].client;
+        if !self.clients[client].is_connected || self.wires[wire].sent_down == 0 {
+            return false;
+        }
+        let mut at = 0;
+        while let Some((length, header)) =
+            bytes.get(at..at + 8).and_then(|next| next.split_first_chunk::<4>())
+        {
+            let len = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(0);
+            let xid = header.first_chunk::<4>().map_or(0, |xid| i32::from_be_bytes(*xid));
+            if len < 16 || at + 4 + len > bytes.len() {
+                return false;
+            }
+            if xid > 0 {
+                bytes[at + 4..at + 8].copy_from_slice(&(xid + 1).to_be_bytes());
+                self.wires[wire].misnumbered = self.wires[wire].sent_down + (at + 4 + len) as u64;
+                return true;
+            }
+            at += 4 + len;
+        }
+        false
+    }
+
+    /// A connection over which an answer out of its turn was read is given up.
+    fn judge_order(&mut self, wire: usize, len: usize) {
+        let one = &mut self.wires[wire];
+        let before = one.read_down;
+        one.read_down += len as u64;
+        let (client, read) = (one.client, before < one.misnumbered && one.misnumbered <= one.read_down);
+        if read && self.clients[client].wire == Some(wire) {
+            self.fail(format!("client {client} goes on with a server that answers out of turn"));
+        }
     }
 
     /// A dial reaches a member's port.
@@ -466,4 +534,10 @@ impl World {
         self.send(wire, Way::Up, Piece::Reset);
         self.send(wire, Way::Down, Piece::Reset);
     }
+}
+
+/// The session that a handshake's answer grants; 0 for none.
+fn session_of(bytes: &Bytes) -> i64 {
+    let answer = Reader::new(bytes.slice(4.min(bytes.len())..)).record::<ConnectResponse>();
+    answer.map_or(0, |answer| answer.session_id)
 }

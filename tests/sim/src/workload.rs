@@ -54,6 +54,30 @@ const DEEDS: [(u64, Deed); 11] = [
     (6, Deed::ManyWatches),
 ];
 
+/// What clients do while members are apart.
+const DEEDS_APART: [(u64, Deed); 6] = [
+    (800, Deed::Ask),
+    (30, Deed::HoldLease),
+    (5, Deed::ReleaseLease),
+    (8, Deed::Close),
+    (12, Deed::Vanish),
+    (20, Deed::Cancel),
+];
+
+/// What they ask for meanwhile.
+const OPS_APART: [(u64, OpCode); 7] = [
+    (40, OpCode::GET_DATA),
+    (10, OpCode::EXISTS),
+    (15, OpCode::SYNC),
+    (10, OpCode::SET_DATA),
+    (10, OpCode::CREATE),
+    (5, OpCode::DELETE),
+    (5, OpCode::ADD_WATCH),
+];
+
+/// What those ask for who only read.
+const READS: [(u64, OpCode); 3] = [(4, OpCode::GET_DATA), (2, OpCode::EXISTS), (1, OpCode::GET_CHILDREN2)];
+
 const OPS: [(u64, OpCode); 17] = [
     (10, OpCode::GET_DATA),
     (10, OpCode::EXISTS),
@@ -94,7 +118,8 @@ impl World {
         if one.session.is_none() || one.ended.is_some() {
             return self.start_session(client, None);
         }
-        match self.chance.weighted(&DEEDS).unwrap_or(Deed::Ask) {
+        let deeds = if self.plan.apart { &DEEDS_APART[..] } else { &DEEDS };
+        match self.chance.weighted(deeds).unwrap_or(Deed::Ask) {
             Deed::Pipeline if self.clients[client].pipelines => {
                 for _ in 0..self.chance.between(2, 12) {
                     self.ask(client, true);
@@ -127,7 +152,12 @@ impl World {
     }
 
     fn ask(&mut self, client: usize, pipelined: bool) {
-        let op = self.chance.weighted(&OPS).unwrap_or(OpCode::GET_DATA);
+        let ops = match (self.plan.apart, self.clients[client].only_reads) {
+            (true, true) => &READS[..],
+            (true, false) => &OPS_APART,
+            _ => &OPS,
+        };
+        let op = self.chance.weighted(ops).unwrap_or(OpCode::GET_DATA);
         let path = self.some_path();
         let (body, watch) = self.body(op, &path);
         let path = named(&body).unwrap_or(path);
@@ -161,6 +191,10 @@ impl World {
             }
             OpCode::GET_ACL => (RequestBody::GetAcl(GetAclRequest { path: text }), None),
             OpCode::SYNC => (RequestBody::Sync(SyncRequest { path: text }), None),
+            // Nothing at all is no number: only of the root, whose history is not checked.
+            OpCode::SET_DATA if &**path == "/" => {
+                (RequestBody::SetData(SetDataRequest { path: text, data: None, version }), None)
+            }
             OpCode::SET_DATA => (RequestBody::SetData(SetDataRequest { path: text, data, version }), None),
             OpCode::DELETE => (RequestBody::Delete(DeleteRequest { path: text, version }), None),
             OpCode::SET_ACL => {
@@ -216,9 +250,14 @@ impl World {
     fn multi(&mut self) -> RequestBody {
         let count = self.chance.between(1, 4);
         let mut ops = Vec::new();
+        let mut named = std::collections::BTreeSet::new();
         for _ in 0..count {
             let path = Ustring::from(&*self.some_path());
             let data = self.data();
+            // The history knows each znode of a transaction by one step, and no root.
+            if path.as_str() == "/" || !named.insert(path.clone()) {
+                continue;
+            }
             ops.push(match self.chance.below(4) {
                 0 => Op::Delete(DeleteRequest { path, version: -1 }),
                 1 | 2 => Op::SetData(SetDataRequest { path, data, version: -1 }),
@@ -233,11 +272,15 @@ impl World {
         RequestBody::Multi(MultiRequest::new(ops))
     }
 
+    /// No two are the same, so that what is read tells who wrote it.
     fn data(&mut self) -> Option<Bytes> {
         let number = self.chance.draw().to_be_bytes();
         match self.chance.below(40) {
-            0 => None,
-            1 => Some(Bytes::from(vec![number[0]; 20_000])),
+            0 | 1 => {
+                let mut long = vec![number[0]; 20_000];
+                long.splice(..8, number);
+                Some(Bytes::from(long))
+            }
             _ => Some(Bytes::copy_from_slice(&number)),
         }
     }
@@ -268,6 +311,7 @@ impl World {
         let request = &mut self.ledger[token as usize];
         (request.watch, request.pipelined, request.deadline) = (watch, pipelined, deadline);
         let now = self.instant();
+        self.note_asked(token, body);
         let Some(session) = &mut self.clients[client].session else { return };
         match session.submit(now, wish, token) {
             Ok(id) => {
@@ -285,7 +329,10 @@ impl World {
                     "c{client}    t{token} {op:?} {path} watch {watch:?} pipelined {pipelined}"
                 ));
             }
-            Err(_) => self.ledger[token as usize].back = self.step,
+            Err(_) => {
+                self.ledger[token as usize].back = self.step;
+                self.note_rejected(token);
+            }
         }
     }
 
@@ -371,7 +418,7 @@ impl World {
         let path = self.some_path();
         let now = self.instant();
         let one = &mut self.clients[client];
-        if one.leases.len() < 2 && !one.closing {
+        if one.leases.len() < 2 && !one.closing && !one.only_reads {
             if let Some(session) = &mut one.session {
                 one.leases.push(session.hold_lease(now, &path, -1));
                 self.census.reach(State::Leased);

@@ -14,6 +14,7 @@ use crate::faults::Active;
 use crate::ledger::Request;
 use crate::model::Model;
 use crate::plan::Plan;
+use crate::record::Record;
 use crate::trace::Trace;
 use crate::wires::Wire;
 
@@ -65,6 +66,7 @@ pub struct World {
     /// Processes outside, and those of them that are to act.
     pub(crate) outside: usize,
     pub(crate) acts: Vec<usize>,
+    pub(crate) record: Record,
 }
 
 impl std::fmt::Debug for World {
@@ -76,7 +78,13 @@ impl std::fmt::Debug for World {
 /// Runs a seed, and keeps so many lines of what happened.
 #[must_use]
 pub fn run(seed: u64, lines: usize) -> Outcome {
-    let mut world = World::new(seed, lines);
+    run_as(seed, lines, |_| {})
+}
+
+/// The same by another plan than the seed draws.
+#[must_use]
+pub fn run_as(seed: u64, lines: usize, alter: impl FnOnce(&mut Plan)) -> Outcome {
+    let mut world = World::new(seed, lines, alter);
     world.begin();
     world.play(Time::MAX);
     world.settle_down();
@@ -84,9 +92,10 @@ pub fn run(seed: u64, lines: usize) -> Outcome {
 }
 
 impl World {
-    fn new(seed: u64, lines: usize) -> Self {
+    fn new(seed: u64, lines: usize, alter: impl FnOnce(&mut Plan)) -> Self {
         let mut chance = Chance::new(seed);
-        let plan = Plan::draw(&mut chance);
+        let mut plan = Plan::draw(&mut chance);
+        alter(&mut plan);
         Self::planned(chance, plan, epoch(), lines)
     }
 
@@ -131,6 +140,7 @@ impl World {
             refused: Vec::new(),
             outside: 0,
             acts: Vec::new(),
+            record: Record::default(),
         }
     }
 
@@ -160,6 +170,7 @@ impl World {
             self.now = self.now.max(time);
             self.step += 1;
             self.take(event);
+            self.note_doubt();
             if self.step > STEPS {
                 self.fail(String::from("it goes round and round"));
             }
@@ -174,6 +185,9 @@ impl World {
             Event::Resolved(client, serial, dial) => self.resolved(client, serial, dial),
             Event::Dialled(client, serial, conn) => self.dialled(client, serial, conn),
             Event::DialledOutside(wire) => self.dialled_outside(wire),
+            Event::Probed(client, serial, conn, member, probe) => {
+                self.probed(client, serial, conn, member, probe);
+            }
             Event::Deliver(wire, way) => self.deliver(wire, way),
             Event::TakeMore(wire) => {
                 self.take_more(wire);
@@ -226,6 +240,9 @@ impl World {
         if self.violation.is_none() {
             self.judge_healed();
         }
+        if self.violation.is_none() {
+            self.judge_history();
+        }
     }
 
     pub(crate) fn all_serve(&self) -> bool {
@@ -248,7 +265,8 @@ impl World {
                 self.census.reach(state);
             }
         }
-        Outcome { census: self.census, violation: self.violation, trace: self.trace.text() }
+        let trace = self.trace.text(self.violation.as_deref());
+        Outcome { census: self.census, violation: self.violation, trace }
     }
 
     /// A promise was broken.
@@ -282,8 +300,11 @@ impl World {
         u64::try_from(since.as_nanos().div_ceil(1_000)).unwrap_or(u64::MAX / 4)
     }
 
-    pub(crate) fn unix_millis(&self) -> i64 {
-        BEGAN_UNIX_MILLIS + i64::try_from(self.now / 1_000).unwrap_or(0)
+    /// By a member's own clock.
+    pub(crate) fn unix_millis(&self, member: usize) -> i64 {
+        self.ensemble.members[member].clock_millis
+            + BEGAN_UNIX_MILLIS
+            + i64::try_from(self.now / 1_000).unwrap_or(0)
     }
 
     pub(crate) fn request(&self, token: Token) -> &Request {
@@ -319,6 +340,7 @@ fn config(plan: &Plan, index: usize) -> Config {
     limits.connections_per_address = 0;
     let mut config = Config::default();
     config.limits = limits;
+    config.rules.like = plan.like;
     config.seed = 7;
     config.server_id = u8::try_from(index + 1).unwrap_or(1);
     config
@@ -342,6 +364,7 @@ fn member(plan: &Plan, index: usize, epoch: Instant) -> Member {
         lag: 0,
         wires: std::collections::BTreeMap::new(),
         armed: Time::MAX,
+        clock_millis: 0,
     }
 }
 

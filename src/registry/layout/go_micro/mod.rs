@@ -8,10 +8,10 @@ mod payload;
 
 use bytes::Bytes;
 
-use self::payload::Payload;
+use self::payload::{EXTRAS, Payload};
 use super::{
     Found, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component, check_payload,
-    check_root,
+    check_root, extras,
 };
 use crate::registry::limits::PAYLOAD_LEN_BYTES;
 use crate::registry::model::{Carried, Instance, Lifetime};
@@ -97,6 +97,7 @@ impl Layout for GoMicro {
 
     fn leaf(&self, instance: &Instance) -> Result<Leaf, LayoutError> {
         instance.check()?;
+        extras::check(instance, EXTRAS)?;
         let name = escape(&instance.id);
         check_component("id", &name)?;
         let dir = self.service_dir(&instance.service)?;

@@ -6,7 +6,7 @@ use menagerie::{
     session::Credentials,
 };
 use menagerie_ensemble::{
-    Ensemble, Node,
+    Ensemble, Network, Node, Result,
     proxy::{Direction, Proxy},
 };
 use std::{
@@ -20,6 +20,9 @@ use std::{
 
 /// Longest silence of a server that an expiry puts up with.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// Members that hear nothing from one another for so long part, by the harness's `tickTime` and `syncLimit`; and a tick.
+const SYNC_LIMIT: Duration = Duration::from_secs(3);
 
 const DIRECTIONS: [Direction; 2] = [Direction::ToServer, Direction::ToClient];
 
@@ -76,7 +79,6 @@ impl Faults<'_> {
     /// One fault, from its beginning to its end.
     fn inflict(&mut self, kind: u64) -> &'static str {
         let direction = *DIRECTIONS.get(usize::from(self.chance.one_in(2))).unwrap();
-        let ensemble = self.ensemble;
         let place = self.proxy();
         let proxy = self.proxies.get(place).unwrap();
         match kind {
@@ -127,24 +129,49 @@ impl Faults<'_> {
             }
             8 => self.kill(),
             9 => self.freeze(),
-            10 => {
-                let leader = ensemble.leader(BUDGET).unwrap();
-                let others = ensemble.nodes().iter().filter(|node| node.id() != leader.id());
-                others.for_each(|node| node.kill().unwrap());
-                self.sleep(300, 1500);
-                ensemble.heal(BUDGET).unwrap();
-                "quorum_loss"
-            }
-            11 => {
-                // The others have everything that was done, and stay.
-                let follower = *ensemble.followers(BUDGET).unwrap().first().unwrap();
-                follower.kill().unwrap();
-                follower.wipe().unwrap();
-                ensemble.heal(BUDGET).unwrap();
-                "wipe"
-            }
-            _ => self.expire(),
+            10 => self.lose_quorum(),
+            11 => self.wipe(),
+            12 => self.expire(),
+            13 => self.part("leader_parted", |network, leader, _| network.isolate(leader)),
+            14 => self.part("leader_unheard", |network, leader, follower| network.block(leader, follower)),
+            _ => self.part("follower_unheard", |network, leader, follower| network.block(follower, leader)),
         }
+    }
+
+    /// Cuts members off from one another, for longer than a quorum lasts without a word or for less.
+    fn part(&mut self, name: &'static str, cut: fn(&Network, usize, usize) -> Result<()>) -> &'static str {
+        let (ensemble, shared) = (self.ensemble, self.shared);
+        let leader = ensemble.leader(BUDGET).unwrap().id();
+        let others: Vec<_> = ensemble.nodes().iter().map(Node::id).filter(|id| *id != leader).collect();
+        let follower = others.get(usize::from(self.chance.one_in(2))).copied().unwrap();
+        shared.recorder.leader_in_doubt(true);
+        cut(ensemble.network(), leader, follower).unwrap();
+        self.sleep(500, 6000);
+        ensemble.network().heal().unwrap();
+        // What was lost is sent again later and later: followers may give their leader up after the line is whole.
+        thread::sleep(SYNC_LIMIT);
+        ensemble.heal(BUDGET).unwrap();
+        shared.recorder.leader_in_doubt(false);
+        name
+    }
+
+    fn lose_quorum(&mut self) -> &'static str {
+        let ensemble = self.ensemble;
+        let leader = ensemble.leader(BUDGET).unwrap();
+        let others = ensemble.nodes().iter().filter(|node| node.id() != leader.id());
+        others.for_each(|node| node.kill().unwrap());
+        self.sleep(300, 1500);
+        ensemble.heal(BUDGET).unwrap();
+        "quorum_loss"
+    }
+
+    /// The others have everything that was done, and stay.
+    fn wipe(&mut self) -> &'static str {
+        let follower = *self.ensemble.followers(BUDGET).unwrap().first().unwrap();
+        follower.kill().unwrap();
+        follower.wipe().unwrap();
+        self.ensemble.heal(BUDGET).unwrap();
+        "wipe"
     }
 
     fn kill(&mut self) -> &'static str {
@@ -185,7 +212,7 @@ impl Faults<'_> {
     }
 }
 
-const KINDS: u64 = 13;
+const KINDS: u64 = 16;
 
 fn frame(out: &mut Writer, record: &dyn Encode) {
     let frame = out.frame();

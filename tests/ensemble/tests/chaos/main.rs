@@ -9,12 +9,17 @@
 )]
 
 mod chance;
+mod disk;
 mod faults;
 mod herd;
+mod lines;
 mod mixed;
+mod parted;
+mod process;
 mod record;
 mod recorded;
 mod requests;
+mod rolling;
 mod wiped;
 mod worker;
 

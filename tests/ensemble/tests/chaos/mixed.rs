@@ -44,12 +44,12 @@ fn plan() -> Plan {
         return Plan { time, pause: 3000, least_faults: 100, least_operations_per_second: 500 };
     }
     let time = Duration::from_secs(20);
-    Plan { time, pause: 500, least_faults: 13, least_operations_per_second: 50 }
+    Plan { time, pause: 500, least_faults: 16, least_operations_per_second: 50 }
 }
 
 async fn chaos(version: Version) {
     let (plan, seed) = (plan(), seed());
-    let ensemble = Arc::new(Ensemble::three(version).unwrap());
+    let ensemble = Arc::new(Ensemble::builder(version).nodes(3).networked().start().unwrap());
     let proxies: Vec<_> =
         ensemble.nodes().iter().map(|node| Proxy::start(node.client_addr()).unwrap()).collect();
     let connect: Vec<_> = proxies.iter().map(Proxy::connect_string).collect();
@@ -82,6 +82,7 @@ async fn chaos(version: Version) {
     shared.stop.store(true, Relaxed);
     let faults = faults.await.unwrap();
     proxies.iter().for_each(mend);
+    ensemble.network().heal().unwrap();
     ensemble.heal(BUDGET).unwrap();
     for worker in workers {
         worker.await.unwrap();

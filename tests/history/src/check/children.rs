@@ -31,7 +31,7 @@ pub(crate) fn check(digest: &Digest<'_>, facts: &Facts, found: &mut Findings) {
             }
             None => {
                 let known = below.get(path.as_str()).map(Vec::as_slice).unwrap_or_default();
-                compare(digest, op, path, &names, stat, known, found);
+                compare(digest, op, path, &names, stat, (facts.paths.get(path), known), found);
                 seen.insert((path, stat.czxid, stat.pzxid), (names, op.completed));
             }
         }
@@ -68,16 +68,21 @@ fn compare(
     path: &str,
     names: &BTreeSet<&str>,
     stat: &Stat,
-    known: &[Child<'_>],
+    (parents, known): (Option<&PathFacts>, &[Child<'_>]),
     found: &mut Findings,
 ) {
     let at = stat.pzxid;
+    // One of unknown fate may have made a child that another of the same number is known to have made at another time.
+    let may_be_unknown =
+        |name: &str| numbered(digest, path, name, |op| op.is_unknown() && op.zxid.is_none() && op.lo < at);
     // Most are long gone, and not listed.
     for Child { name, known: child, gone } in
         known.iter().filter(|child| at < child.gone || names.contains(child.name))
     {
         let there = if at < *gone { certainly(child, at) } else { Some(false) };
-        if there.is_some_and(|there| there != names.contains(name)) {
+        let excused =
+            || names.contains(name) && !is_given(digest, parents, child, stat.czxid) && may_be_unknown(name);
+        if there.is_some_and(|there| there != names.contains(name)) && !excused() {
             let is = if names.contains(name) { "lists" } else { "does not list" };
             let what = format!("{} {is} {path}/{name} at {at:#x}", op.id);
             let fact = child.facts.range(..=at).next_back().or(child.facts.iter().next());
@@ -88,18 +93,42 @@ fn compare(
     }
     let strange = names.iter().filter(|name| known.binary_search_by_key(name, |child| &child.name).is_err());
     for name in strange {
-        let whole = format!("{}/{name}", path.trim_end_matches('/'));
-        let is_known = digest.ops.iter().filter(|op| op.is_done() || op.is_unknown()).any(|op| {
-            op.what.steps().iter().any(|step| {
-                let numbered = matches!(step, Op::Create { path, mode: Mode { sequential: true, .. }, .. } if is_numbered(&whole, path));
-                numbered
-            })
-        });
+        let is_known = numbered(digest, path, name, |op| op.is_done() || op.is_unknown());
         if !is_known {
-            let what = format!("{} lists {whole}, which nobody created", op.id);
+            let what = format!("{} lists {name} below {path}, which nobody created", op.id);
             found.add(Rule::Children, what, [op.invoked, op.completed]);
         }
     }
+}
+
+/// Whether a sequential creation is known to have been given this number below the parent that was created at `czxid`: no other
+/// has it there, for numbers count up as long as the parent lives. One that was created again begins anew.
+fn is_given(digest: &Digest<'_>, parents: Option<&PathFacts>, child: &PathFacts, czxid: Zxid) -> bool {
+    let creates = |change: &Change| matches!(change, Change::Create(_));
+    // Up to here the parent is certainly the same.
+    let again = parents.map_or(Zxid::MAX, |parents| {
+        let mut later = parents.facts.range(czxid.saturating_add(1)..);
+        let fact = later.find(|(_, fact)| fact.changes.iter().any(creates));
+        let floats = parents.floats.iter().filter(|one| one.hi > czxid && one.changes.iter().any(creates));
+        let float = floats.map(|float| float.lo.max(czxid).saturating_add(1)).min();
+        fact.map_or(Zxid::MAX, |(zxid, _)| *zxid).min(float.unwrap_or(Zxid::MAX))
+    });
+    child.facts.range(czxid..again).any(|(_, fact)| {
+        let is_sequential =
+            |step: &Op| matches!(step, Op::Create { mode: Mode { sequential: true, .. }, .. });
+        fact.by.is_some_and(|by| digest.ops[by.0].what.steps().iter().any(is_sequential))
+            && fact.changes.iter().any(creates)
+    })
+}
+
+/// Whether one of these operations may have made this child, as a sequential znode that was given its number.
+fn numbered(digest: &Digest<'_>, path: &str, name: &str, which: impl Fn(&Operation<'_>) -> bool) -> bool {
+    let whole = format!("{}/{name}", path.trim_end_matches('/'));
+    digest.ops.iter().filter(|op| which(op)).any(|op| {
+        op.what.steps().iter().any(|step| {
+            matches!(step, Op::Create { path, mode: Mode { sequential: true, .. }, .. } if is_numbered(&whole, path))
+        })
+    })
 }
 
 /// Whether the child is there at this point, if that is certain.

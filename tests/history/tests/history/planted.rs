@@ -460,6 +460,36 @@ fn watch_that_tells_too_much() {
     });
 }
 
+/// A list at 6 has a number that is known to have been given at 10 only.
+fn listed_before_it_was_given(book: &mut Book, asked_before: bool, created_again: bool) {
+    let create = || Op::create_with("/s/n-", 2, true, true);
+    book.creates(B, "/s", 1, 5);
+    if asked_before {
+        let lost = book.asks(A, create());
+        book.ends(lost, Outcome::Unknown);
+    }
+    let seen = Stat { pzxid: 6, cversion: 1, ..stat(5, 5, 0, 0) };
+    book.does(B, Op::children("/s"), Answer::Children(vec!["n-0000000000".into()], seen));
+    if !asked_before {
+        let lost = book.asks(A, create());
+        book.ends(lost, Outcome::Unknown);
+    }
+    book.ended(A);
+    if created_again {
+        book.does(B, Op::delete("/s", -1), Answer::Done);
+        book.creates(B, "/s", 3, 9);
+    }
+    book.numbers(B, "/s/n-0000000000", 4, 10);
+}
+
+#[test]
+fn a_number_that_one_of_unknown_fate_had_below_a_parent_that_was_created_again() {
+    // Below the same parent nobody else can have had it.
+    breaks(Rule::Children, |book, wrong| listed_before_it_was_given(book, true, !wrong));
+    // Nor can one that was asked for behind the list.
+    breaks(Rule::Children, |book, wrong| listed_before_it_was_given(book, !wrong, true));
+}
+
 #[test]
 fn children() {
     let listed = |book: &mut Book, names: &[&str]| {

@@ -45,6 +45,30 @@ fn the_last_handle_closes_the_session() {
     });
 }
 
+#[test]
+fn of_two_clients_of_one_session_the_one_that_began_it_keeps_it() {
+    on_every_version("/session-twice", async |at| {
+        let builder = at.builder().chroot(at.root()).session_timeout(Duration::from_secs(4));
+        let zk = builder.clone().connect().await.unwrap();
+        zk.create("/e").parents().ephemeral().await.unwrap();
+        let credentials = zk.credentials().unwrap();
+        let owner = credentials.session_id;
+        let twin = builder.resume(credentials).connect().await.unwrap();
+        let mut seen = twin.status();
+        let ended = async {
+            while !matches!(seen.state, State::Ended(_)) {
+                seen = twin.status_change(&seen).await;
+            }
+            seen.state
+        };
+        let state = tokio::time::timeout(Duration::from_secs(120), ended).await.expect("not for ever");
+        assert_eq!(state, State::Ended(End::Contended));
+        assert_eq!(zk.get("/e").await.unwrap().1.ephemeral_owner, owner);
+        assert_eq!((zk.status().epoch, zk.status().session_id), (1, Some(owner)));
+        zk.close().await.unwrap();
+    });
+}
+
 async fn expire(at: At, zk: &Client) {
     let credentials = zk.credentials().unwrap();
     assert_eq!(raw::expire(at.node.client_addr(), &credentials), credentials.session_id);
