@@ -18,7 +18,7 @@ const BEAT: Duration = Duration::from_millis(50);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let connect = env::args().nth(1).ok_or("usage: menagerie-ensemble-child CONNECT")?;
+    let connect = env::args().nth(1).ok_or("usage: menagerie_ensemble_child CONNECT")?;
     let zk = Client::builder(&connect)?.session_timeout(SESSION_TIMEOUT).connect().await?;
     let registry = ZooKeeper::new(zk.clone(), Plain::new());
     let registered =

@@ -49,7 +49,7 @@ struct Process {
 impl Process {
     fn start(connect: &str) -> Self {
         let mut command = bound_to_us().unwrap();
-        command.arg(env!("CARGO_BIN_EXE_menagerie-ensemble-child")).arg(connect).stdout(Stdio::piped());
+        command.arg(env!("CARGO_BIN_EXE_menagerie_ensemble_child")).arg(connect).stdout(Stdio::piped());
         let mut child = spawn_from_lasting_thread(command).unwrap();
         let (out, words) = (child.stdout.take().unwrap(), Arc::<Mutex<Vec<Word>>>::default());
         let told = words.clone();
