@@ -119,7 +119,7 @@ impl<'a, O: Operation> Call<'a, O> {
 
     /// Puts the request on its way now, and yields a future of its answer: a pipeline. Requests sent one after the other
     /// go out in that order and are never repeated. After a loss each tells its fate, and what was applied is a prefix of
-    /// what was sent. Dropping the future does not take the request back, unless it sets a watch.
+    /// what was sent before it; what is sent behind it is a pipeline of its own. Dropping the future does not take the request back, unless it sets a watch.
     ///
     /// With every place taken it completes with [`Cause::QueueFull`]; [`Client::ready`] waits for one and reserves it.
     pub fn send(self) -> Sent<O> {

@@ -46,7 +46,9 @@
 //! [`send`](crate::client::Call::send) is a pipeline: the request is on its way when the method returns, in the order of the
 //! calls. Nothing of it is ever repeated, because a repeat would come behind the requests after it. When the connection goes, the
 //! ones that left are *unknown* and all behind them *not sent*, also those that were still waiting for a connection; so what
-//! was applied is a prefix of what you sent, and you can go on from where it ended.
+//! was applied is a prefix of what you had sent by then, and you can go on from where it ended. What you send behind the loss is a
+//! pipeline of its own, also if you have not looked at the answers yet: one that must not come without those before it belongs
+//! into a transaction, or names the version that they leave.
 //!
 //! A server's refusal is never retried. Only `ThrottledOp` and `ReconfigInProgress` are
 //! [`is_retryable`](crate::client::Error::is_retryable) among the codes.

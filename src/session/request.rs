@@ -22,7 +22,7 @@ pub struct Request<'a> {
     /// How many of the session's places it takes: [`limits::places`](crate::limits::places) of its length.
     pub places: u32,
     /// Whether it belongs to a pipeline: then a loss fails it even if it was still waiting, so that what was applied is
-    /// a prefix of what was sent.
+    /// a prefix of what was sent before the loss.
     pub pipelined: bool,
 }
 

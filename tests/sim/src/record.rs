@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use menagerie::session::{Cause, End, Fate, Outcome, RequestError};
+use menagerie::session::{Cause, End, Fate, Outcome, RequestError, Session, State as Stands};
 use menagerie_history::{Answer, History, Op, OpId, Outcome as Known, Stat, Value};
 use menagerie_jute::{
     CreateMode, CreateRequest, ErrorCode, Op as Step, OpCode, OpResult, Reader, ReplyBody, RequestBody,
@@ -110,6 +110,13 @@ impl World {
 
     /// Checks the history.
     pub(crate) fn judge_history(&mut self) {
+        // Who heard garbage may look for servers for ever, and never hear that its session is over.
+        for client in 0..self.clients.len() {
+            let state = self.clients[client].session.as_ref().map(Session::state);
+            if state.is_some_and(|state| !matches!(state, Stands::Connected | Stands::Ended(_))) {
+                self.note_vanished(client);
+            }
+        }
         let history = self.history();
         let report = history.check();
         let figures = report.figures;

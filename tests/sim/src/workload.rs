@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use menagerie::session::{Auth, Request as Wish, Server, WatchKind, WatchWish};
+use menagerie::session::{Auth, Request as Wish, Server, State as Stands, WatchKind, WatchWish};
 use menagerie_jute::{
     Acl, AddWatchMode, AddWatchRequest, CreateMode, CreateRequest, CreateTtlRequest, DeleteRequest,
     ExistsRequest, GetAclRequest, GetAllChildrenNumberRequest, GetChildren2Request, GetDataRequest,
@@ -113,6 +113,10 @@ impl World {
         }
     }
 
+    fn is_connected(&self, client: usize) -> bool {
+        self.clients[client].session.as_ref().is_some_and(|session| session.state() == Stands::Connected)
+    }
+
     fn deed(&mut self, client: usize) {
         let one = &self.clients[client];
         if one.session.is_none() || one.ended.is_some() {
@@ -121,8 +125,14 @@ impl World {
         let deeds = if self.plan.apart { &DEEDS_APART[..] } else { &DEEDS };
         match self.chance.weighted(deeds).unwrap_or(Deed::Ask) {
             Deed::Pipeline if self.clients[client].pipelines => {
+                let connected = self.is_connected(client);
                 for _ in 0..self.chance.between(2, 12) {
                     self.ask(client, true);
+                    // Asking may be what makes the session leave its server. What is sent behind that is another pipeline, and its
+                    // sender is to hear of the loss first.
+                    if connected && !self.is_connected(client) {
+                        break;
+                    }
                 }
             }
             Deed::Ask | Deed::Pipeline => self.ask(client, false),
