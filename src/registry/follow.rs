@@ -1,10 +1,66 @@
-//! A stream of a value's later states: the latest one each time it is asked, never a queue of them.
+//! What is published in the background: a stream of its later states, the latest one each time it is asked and never a queue
+//! of them; the wait for the first; and what keeps it going.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::{Error, ReadFailure};
+use crate::session::End;
+
+/// Something that is read in the background and published.
+pub(super) trait Published {
+    /// Whether there is anything yet.
+    fn is_read(&self) -> bool;
+
+    /// Why a read last failed, until one succeeds.
+    fn failure(&self) -> Option<ReadFailure>;
+
+    /// How the registry's client ended, behind which nothing comes.
+    fn ended(&self) -> Option<End>;
+}
+
+/// Waits until something has been read.
+pub(super) async fn first<T: Published>(mut seen: watch::Receiver<T>, waited: Duration) -> Result<(), Error> {
+    let first = async {
+        while !seen.borrow_and_update().is_read() {
+            if seen.changed().await.is_err() {
+                let end = seen.borrow().ended();
+                return Err(Error::Ended(end.unwrap_or(End::ClosedUnconfirmed)));
+            }
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(waited, first).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::NotRead { waited, failure: seen.borrow().failure() }),
+    }
+}
+
+/// What keeps it going until its last handle and stream are dropped.
+#[derive(Debug)]
+pub(super) enum Source<T> {
+    /// A task of its own.
+    Task(AbortHandle),
+    /// It is here, and nothing changes it.
+    Fixed { _sender: watch::Sender<T> },
+    /// A registry of this process, which lives as long.
+    Owner { _owner: Arc<dyn fmt::Debug + Send + Sync> },
+}
+
+impl<T> Drop for Source<T> {
+    fn drop(&mut self) {
+        if let Self::Task(task) = self {
+            task.abort();
+        }
+    }
+}
 
 /// Yields the present value and then each that is found to differ in version; what passes between two polls is not seen.
 pub(super) struct Follow<T> {

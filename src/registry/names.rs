@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use futures_core::Stream;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
-use super::follow::Follow;
+use super::follow::{self, Follow, Published};
 use super::{Error, ReadFailure};
 use crate::session::End;
 
@@ -34,19 +33,19 @@ pub(super) struct SeenNames {
     pub(super) ended: Option<End>,
 }
 
-/// What keeps a list going.
-#[derive(Debug)]
-pub(super) enum NamesKeeper {
-    Task(AbortHandle),
-    Fixed { _sender: watch::Sender<SeenNames> },
-    Owner { _owner: Arc<dyn fmt::Debug + Send + Sync> },
-}
+pub(super) type NamesKeeper = follow::Source<SeenNames>;
 
-impl Drop for NamesKeeper {
-    fn drop(&mut self) {
-        if let Self::Task(task) = self {
-            task.abort();
-        }
+impl Published for SeenNames {
+    fn is_read(&self) -> bool {
+        self.names.is_some()
+    }
+
+    fn failure(&self) -> Option<ReadFailure> {
+        self.failure
+    }
+
+    fn ended(&self) -> Option<End> {
+        self.ended
     }
 }
 
@@ -98,20 +97,7 @@ impl ServiceNames {
 
     /// Waits for the first list.
     pub(super) async fn first(&self, waited: Duration) -> Result<(), Error> {
-        let mut seen = self.seen.clone();
-        let first = async {
-            while seen.borrow_and_update().names.is_none() {
-                if seen.changed().await.is_err() {
-                    let end = seen.borrow().ended;
-                    return Err(Error::Ended(end.unwrap_or(End::ClosedUnconfirmed)));
-                }
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(waited, first).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::NotRead { waited, failure: self.last_failure() }),
-        }
+        follow::first(self.seen.clone(), waited).await
     }
 }
 

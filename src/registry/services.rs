@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::task::AbortHandle;
 
 use super::balance::{Balancing, PassedOver};
 use super::events::SourceState;
-use super::follow::Follow;
+use super::follow::{self, Follow, Published};
 use super::picker::{Attempt, Picker, Shared};
 use super::view::{Change, Invalid, Set, ViewStats};
 use super::{Error, Instance, ReadFailure};
@@ -51,22 +50,19 @@ pub(super) struct Seen {
     pub(super) ended: Option<End>,
 }
 
-/// What keeps a view going until its last handle and stream are dropped.
-#[derive(Debug)]
-pub(super) enum Source {
-    /// A task of this view.
-    Task(AbortHandle),
-    /// The list is here, and nothing changes it.
-    Fixed { _sender: watch::Sender<Seen> },
-    /// A registry of this process, which lives as long.
-    Owner { _owner: Arc<dyn fmt::Debug + Send + Sync> },
-}
+pub(super) type Source = follow::Source<Seen>;
 
-impl Drop for Source {
-    fn drop(&mut self) {
-        if let Self::Task(task) = self {
-            task.abort();
-        }
+impl Published for Seen {
+    fn is_read(&self) -> bool {
+        self.set.is_some()
+    }
+
+    fn failure(&self) -> Option<ReadFailure> {
+        self.failure
+    }
+
+    fn ended(&self) -> Option<End> {
+        self.ended
     }
 }
 
@@ -228,20 +224,7 @@ impl Services {
 
     /// Waits for the first complete set.
     pub(super) async fn first(&self, waited: Duration) -> Result<(), Error> {
-        let mut seen = self.seen.clone();
-        let first = async {
-            while seen.borrow_and_update().set.is_none() {
-                if seen.changed().await.is_err() {
-                    let end = seen.borrow().ended;
-                    return Err(Error::Ended(end.unwrap_or(End::ClosedUnconfirmed)));
-                }
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(waited, first).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::NotRead { waited, failure: self.last_failure() }),
-        }
+        follow::first(self.seen.clone(), waited).await
     }
 }
 

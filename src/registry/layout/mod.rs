@@ -84,7 +84,8 @@ pub trait Layout: fmt::Debug + Send + Sync {
         instance.status == Status::Up || self.expresses_status()
     }
 
-    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone.
+    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long a
+    /// process has to serve on after [`deregister`](crate::registry::Registered::deregister), which does not wait for it.
     fn drain_grace(&self) -> Duration {
         DRAIN_GRACE
     }
@@ -100,7 +101,7 @@ pub trait Layout: fmt::Debug + Send + Sync {
         Some(dir.to_owned())
     }
 
-    /// What a registration has beside its leaf.
+    /// What a registration has beside its leaf. Registering does not write it yet: whoever needs it writes it with a client.
     ///
     /// # Errors
     /// As [`leaf`](Self::leaf).

@@ -18,10 +18,13 @@ pub(super) async fn clashes(client: &Client, layout: &dyn Layout, dir: String) -
         Err(error) if error.code() == Some(ErrorCode::NO_NODE) => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut read = Vec::with_capacity(names.len());
-    for name in names {
+    // All of them in one round trip.
+    let asked: Vec<_> =
+        names.into_iter().map(|name| (client.get(format!("{dir}/{name}")).send(), name)).collect();
+    let mut read = Vec::with_capacity(asked.len());
+    for (reply, name) in asked {
         // What goes meanwhile, or must not be read, harms nobody that we could name.
-        if let Ok((data, stat)) = client.get(format!("{dir}/{name}")).await {
+        if let Ok((data, stat)) = reply.await {
             read.push((name, data, leaf_stat(&stat)));
         }
     }

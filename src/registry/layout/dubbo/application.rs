@@ -43,7 +43,7 @@ const EXTRAS: &[Extra] = &[
 /// `.endpoint.<name>` and `.rpc`. A status is not written.
 ///
 /// [`serves`](Self::serves) names the interfaces. Their description, and the application's entry in the list of each, are what
-/// [`Layout::further`] says. Without any, the revision is `0`, Dubbo's word for none. Revisions of Go's, below
+/// [`Layout::further`] says; registering does not write them yet. Without any, the revision is `0`, Dubbo's word for none. Revisions of Go's, below
 /// `/dubbo/<application>`, are not written.
 #[derive(Clone, Debug)]
 pub struct DubboApplication {
