@@ -133,7 +133,7 @@ pub enum Violation {
     /// A reply that is not for the request at the head of the queue.
     #[error("reply out of order")]
     OutOfOrder,
-    /// A reply although nothing was asked.
+    /// A reply although nothing was asked, or although the request has not left yet.
     #[error("reply to nothing")]
     Unsolicited,
 }

@@ -152,6 +152,10 @@ impl<T> Session<T> {
         let Link::Up(connection) = &mut self.link else { return Err(Violation::Unsolicited) };
         match connection.pending.front() {
             None => Err(Violation::Unsolicited),
+            // Nothing of it has left yet: nobody can have done it.
+            Some(front) if front.start >= connection.written && !planted!("session_answered_unasked") => {
+                Err(Violation::Unsolicited)
+            }
             Some(front) if front.xid != header.xid && !planted!("session_order_unchecked") => {
                 Err(Violation::OutOfOrder)
             }

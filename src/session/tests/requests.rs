@@ -218,6 +218,19 @@ fn a_reply_to_nothing_costs_the_connection() {
     assert_eq!(rig.count(&Event::Disconnected { loss }), 1);
 }
 
+/// What has not left was done by nobody, whatever comes.
+#[test]
+fn a_reply_to_what_was_not_sent_yet_costs_the_connection_and_the_request_was_not_sent() {
+    for body_len in [8, 5_000] {
+        let mut rig = Rig::new(Config { inbound_frame_len_bytes: 1_000, ..config() });
+        rig.connect();
+        rig.get(1);
+        rig.reply(Xid(1), 1, &Zeroes(body_len));
+        let loss = Loss::Violation(Violation::Unsolicited);
+        assert_eq!((rig.fate(1), rig.cause(1)), (Some(Fate::NotSent), Some(Cause::ConnectionLost(loss))));
+    }
+}
+
 #[test]
 fn unasked_pings_and_watch_answers_are_counted_and_ignored() {
     let mut rig = Rig::connected();
