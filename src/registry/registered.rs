@@ -4,12 +4,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::sync::watch;
 
 use super::follow::Follow;
-use super::reconcile::{Conflict, State};
+use super::reconcile::{Conflict, Loss, State};
 use super::{Error, Instance};
 use crate::jute::ErrorCode;
 use crate::session::End;
@@ -34,6 +35,11 @@ pub(super) trait Control: Send + Sync {
 
     /// Registers nothing any more. May come twice.
     fn withdraw(&self);
+
+    /// How long readers may go on calling an instance that has said that it drains.
+    fn drain_grace(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// Whether an instance stays where it is registered, and can be.
@@ -71,10 +77,15 @@ pub struct RegistrationStatus {
     pub writes: u64,
     /// Why the server last refused a read or write for it, until a write succeeds.
     pub refusal: Option<ErrorCode>,
+    /// How often it was lost after it had been as wished. It only grows.
+    pub losses: u64,
+    /// How it was last lost.
+    pub last_loss: Option<Loss>,
 }
 
 impl RegistrationStatus {
-    pub(super) const PENDING: Self = Self { state: RegistrationState::Pending, writes: 0, refusal: None };
+    pub(super) const PENDING: Self =
+        Self { state: RegistrationState::Pending, writes: 0, refusal: None, losses: 0, last_loss: None };
 }
 
 impl From<State> for RegistrationState {

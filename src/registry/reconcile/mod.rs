@@ -19,13 +19,17 @@
 //! creating transaction: a leaf that is deleted and made anew by another between our read and our multi, with equal
 //! version, is indistinguishable to the server. That window is one round trip and needs two other processes.
 
+mod batch;
 mod standing;
+mod standings;
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use self::standing::{Outcome, Standing, State};
+pub use self::batch::{Batch, Op, Write};
+pub use self::standing::{Loss, Outcome, Standing, State};
+pub use self::standings::{Due, Read, Role, Standings, Wished};
 use super::layout::{Leaf, LeafMode, LeafStat};
 use super::model::Lifetime;
 

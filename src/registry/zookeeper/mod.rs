@@ -1,4 +1,4 @@
-//! The registry on ZooKeeper: what [`Standing`] and [`View`](super::view::View) ask for, done with a client.
+//! The registry on ZooKeeper: what [`Standings`](super::reconcile::Standings) and [`View`](super::view::View) ask for, done with a client.
 //!
 //! The client follows: after an expiry it goes on with a new session, and every registration and view with it. What is
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
@@ -12,6 +12,7 @@ mod register;
 mod requests;
 mod session;
 mod watching;
+mod wish;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +23,12 @@ use tokio::sync::watch;
 use self::disk::Disk;
 use self::listing::Lister;
 use self::places::Places;
-use self::register::{Keeper, Wish};
+use self::register::Keeper;
+use self::wish::Wishes;
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
 use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
-use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
@@ -154,17 +155,11 @@ impl ZooKeeper {
     async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         let instance = Arc::new(self.settled(builder).await?);
-        let leaf = self.layout.leaf(&instance)?;
-        let dir = leaf.dir.clone();
-        let place = self.places.claim(&leaf, &instance.service)?;
-        let keeps = self.layout.keeps_leaf(&instance);
-        let wish =
-            Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
-        let (wishes, wished) = watch::channel(wish);
+        let dir = self.layout.leaf(&instance)?.dir;
+        let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &instance)?;
         let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
-        let control = register::Wishes { layout: Arc::clone(&self.layout), path: leaf.path(), wishes };
-        let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
-        let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
+        let keeper =
+            Keeper::new(&self.client, Arc::clone(&self.layout), self.keep_persistent, wished, status);
         runtime.spawn(keeper.run());
         runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
         Ok(Registered::new(Box::new(control), instance, receiver))
