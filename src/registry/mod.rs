@@ -28,6 +28,8 @@ pub mod reconcile;
 mod registered;
 mod rng;
 mod services;
+#[cfg(feature = "signal")]
+mod terminated;
 mod traits;
 mod union;
 mod url;
@@ -48,6 +50,8 @@ pub use picker::{Attempt, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
 pub use services::{ServiceChanges, Services};
+#[cfg(feature = "signal")]
+pub use terminated::{Terminated, terminated};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
 pub use union::Union;
 pub use url::UrlError;

@@ -95,8 +95,9 @@ impl Keeper {
         };
         // The places are free before anybody hears that the registration is over.
         let Self { places, wished, status, .. } = self;
+        let wish = wished.present.number;
         drop((places, wished));
-        status.send_modify(|status| status.state = last);
+        status.send_modify(|status| (status.state, status.wish) = (last, wish));
     }
 
     /// Does what is to be done now. True if the wish is over and fulfilled.
@@ -133,6 +134,7 @@ impl Keeper {
             state: self.standings.state().into(),
             writes: self.writes,
             refusal: self.standings.last_refusal(),
+            wish: self.wished.present.number,
             losses,
             last_loss,
         };

@@ -23,6 +23,8 @@ pub(super) struct Wish {
     keeps: bool,
     /// Whether nothing will be wished again.
     pub(super) over: bool,
+    /// Counts wishes.
+    pub(super) number: u64,
 }
 
 impl Wish {
@@ -60,10 +62,21 @@ impl Wishes {
         instance: &Arc<Instance>,
     ) -> Result<(Self, watch::Receiver<Wish>), Error> {
         let (service, id) = (instance.service.clone(), instance.id.clone());
-        let (wishes, wished) = watch::channel(Wish { places: Vec::new(), keeps: false, over: false });
+        let nothing = Wish { places: Vec::new(), keeps: false, over: false, number: 0 };
+        let (wishes, wished) = watch::channel(nothing);
         let this = Self { layout, places, service, id, claims: Mutex::default(), wishes };
-        this.update(instance)?;
+        this.wish(instance)?;
         Ok((this, wished))
+    }
+
+    fn wish(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+        let (places, keeps) = (self.places(instance)?, self.layout.keeps_leaf(instance));
+        let mut number = 0;
+        self.wishes.send_modify(|wish| {
+            number = wish.number + 1;
+            *wish = Wish { places, keeps, over: false, number };
+        });
+        Ok(number)
     }
 
     /// What registers `instance`: what stands beside it first, for readers look there when they have seen it.
@@ -101,22 +114,22 @@ impl Wishes {
 }
 
 impl Control for Wishes {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
         check_stays(&self.service, &self.id, instance)?;
-        let (places, keeps) = (self.places(instance)?, self.layout.keeps_leaf(instance));
-        self.wishes.send_replace(Wish { places, keeps, over: false });
-        Ok(())
+        self.wish(instance)
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.wishes.send_if_modified(|wish| {
             let changes = !wish.over;
             if !planted!("registry_withdrawal_forgotten") {
                 wish.places.clear();
             }
             wish.over = true;
+            wish.number += u64::from(changes);
             changes
         });
+        self.wishes.borrow().number
     }
 
     fn drain_grace(&self) -> Duration {
