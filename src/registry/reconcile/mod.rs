@@ -207,7 +207,8 @@ fn wanted(known: &Known<'_>, session: i64, seen: &Seen) -> Step {
     };
     if fits {
         let data = known.leaf.data.clone();
-        return if seen.data == data { Step::Nothing } else { Step::SetData { version, data } };
+        let is_so = seen.data == data && !planted!("registry_update_rewrites");
+        return if is_so { Step::Nothing } else { Step::SetData { version, data } };
     }
     if own || known.held.contains(&owner) {
         return Step::TakeOver { version };
@@ -267,5 +268,9 @@ fn paced(known: &Known<'_>, step: Step, now: Instant) -> Step {
 
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod standings_model_test;
+#[cfg(test)]
+mod standings_tests;
 #[cfg(test)]
 mod tests;

@@ -51,7 +51,7 @@ impl Role {
     /// Whether it is taken back with the registration. What is shared stays as it is.
     #[must_use]
     pub fn is_owned(&self) -> bool {
-        matches!(self, Self::Instance | Self::Own)
+        matches!(self, Self::Instance | Self::Own) || planted!("registry_shared_removed")
     }
 }
 
@@ -272,7 +272,7 @@ impl Standings {
                 (Some(_), Outcome::Refused { code, op }) => {
                     let op = batch.origin(op).1;
                     place.standing.on_written(Outcome::Refused { code, op }, now);
-                    self.alone |= !place.standing.makes_parents();
+                    self.alone |= !place.standing.makes_parents() && !planted!("registry_refused_together");
                 }
                 _ => place.standing.on_written(outcome, now),
             }
@@ -287,7 +287,7 @@ impl Standings {
     /// What befalls several places at once is one loss.
     fn note_losses(&mut self) {
         let losses = self.places.iter_mut().filter_map(|place| place.standing.take_loss());
-        if let Some(loss) = losses.last() {
+        if let Some(loss) = losses.last().filter(|_| !planted!("registry_loss_unsaid")) {
             self.losses += 1;
             self.last_loss = Some(loss);
         }
@@ -375,7 +375,9 @@ impl Place {
             }
             (Role::Entry(entry), seen) => {
                 let list = seen.as_ref().map(|seen| seen.data.clone()).unwrap_or_default();
-                self.standing.set_data(Further::listed(&list, entry).unwrap_or(list));
+                if !planted!("registry_entry_replaces_list") {
+                    self.standing.set_data(Further::listed(&list, entry).unwrap_or(list));
+                }
                 seen.map(|seen| Seen { same: true, ..seen })
             }
         }
