@@ -27,6 +27,7 @@ mod order;
 mod outages;
 mod outside;
 mod parents;
+mod registering;
 mod registry;
 mod secrets;
 mod sessions;

@@ -389,6 +389,7 @@ impl Standing {
             let replaced = self.doubtful.is_some_and(|aim| aim != Some(seen.stat.czxid));
             if taken && !self.twin && self.want == Want::Present {
                 self.loss = Some(Loss::Taken);
+                self.settled = false;
             }
             self.twin |= taken || replaced;
         }

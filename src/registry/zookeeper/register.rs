@@ -90,6 +90,9 @@ impl Keeper {
             }
             match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
                 Woken::Session(Fact::Ended(end)) => break RegistrationState::Ended(end),
+                Woken::PatienceOver if planted!("registry_dropped_given_up") => {
+                    break RegistrationState::Pending;
+                }
                 woken => self.learn(woken),
             }
         };
@@ -200,6 +203,7 @@ impl Keeper {
             Woken::Read(path, read) => self.read(&path, read),
             Woken::Written(batch, outcome) => self.standings.on_written(&batch, outcome, now()),
             Woken::PauseOver => {}
+            Woken::PatienceOver if planted!("registry_dropped_keeps_client") => {}
             Woken::PatienceOver => {
                 self.session = self.session.as_ref().map(Client::uncounted);
                 self.sessions.let_go();
