@@ -134,7 +134,7 @@ async fn all_znodes_of_a_registration_come_in_one_transaction() {
     assert_eq!((world.leaves("/services/time/").len(), world.leaves("/dubbo/").len()), (0, 3));
     // A second instance finds it there and writes its leaf alone.
     world.server.clear_log();
-    world.registered(described(), wish()).await;
+    let _second = world.registered(described(), wish()).await;
     let writes = world.writes();
     assert!(writes.iter().all(|op| *op == OpCode::CREATE2 || *op == OpCode::MULTI), "{writes:?}");
     assert!(writes.len() <= 2, "{writes:?}");
@@ -236,7 +236,7 @@ async fn moves_in_a_row_and_apart_leave_the_last_one() {
     let registered = world.registered(DubboInterface::new(), wish()).await;
     for version in ["2", "3", "4"] {
         registered.update(versioned(&registered, version)).unwrap();
-        poll_once(&mut Box::pin(tokio::task::yield_now())).await;
+        tokio::task::yield_now().await;
     }
     soon(registered.registered()).await.unwrap();
     let is_only = |version: &str| {
