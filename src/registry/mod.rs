@@ -43,7 +43,7 @@ pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
-pub use names::{NamesChange, NamesChanges, ServiceNames};
+pub use names::{NamesChange, NamesChanges, NamesSource, ServiceNames};
 pub use picker::{Attempt, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};

@@ -192,6 +192,14 @@ impl ZooKeeper {
         Ok(services)
     }
 
+    /// The list of services, which need not have been read.
+    pub(super) fn listed(&self, runtime: &Handle) -> ServiceNames {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+        let task = runtime.spawn(lister.run());
+        ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()))
+    }
+
     pub(super) fn probes(&self) -> bool {
         self.probes
     }
@@ -236,10 +244,7 @@ impl Discovery for ZooKeeper {
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
-            let task = runtime.spawn(lister.run());
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            let names = self.listed(&runtime);
             names.first(DISCOVER_TIMEOUT).await?;
             Ok(names)
         })
