@@ -11,6 +11,8 @@
 
 #[path = "tidy/faults.rs"]
 mod faults;
+#[path = "tidy/registry.rs"]
+mod registry;
 #[path = "tidy/scrub.rs"]
 mod scrub;
 

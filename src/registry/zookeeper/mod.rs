@@ -153,6 +153,9 @@ impl ZooKeeper {
 
     async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
+            return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
+        }
         let instance = Arc::new(self.settled(builder).await?);
         let leaf = self.layout.leaf(&instance)?;
         let dir = leaf.dir.clone();

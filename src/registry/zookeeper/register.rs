@@ -46,7 +46,9 @@ impl Control for Wishes {
             return Err(Error::Moved { from: self.path.clone(), to });
         }
         let data = self.layout.keeps_leaf(instance).then_some(leaf.data);
-        self.wishes.send_replace(Wish { instance: Arc::clone(instance), data, over: false });
+        if !planted!("registry_update_lost") {
+            self.wishes.send_replace(Wish { instance: Arc::clone(instance), data, over: false });
+        }
         Ok(())
     }
 
@@ -216,6 +218,7 @@ impl Keeper {
                 self.standing.on_disconnected();
             }
             Woken::Wish => self.wished.present.tell(&mut self.standing),
+            Woken::Changed if planted!("registry_deletion_unseen") => {}
             Woken::Changed => self.standing.on_changed(),
             Woken::Read(read) => self.read(read),
             Woken::Written(outcome) => self.standing.on_written(outcome, now()),

@@ -61,6 +61,10 @@ pub(super) async fn write(client: Client, leaf: Leaf, step: Step) -> Outcome {
         }
         Step::Create { parents } => create_with_parents(&client, &leaf, parents).await,
         Step::TakeOver { version } | Step::ReplacePersistent { version } => {
+            if planted!("registry_takeover_in_two") {
+                let _ = client.delete(path.as_str()).version(version).await;
+                return Outcome::Unknown;
+            }
             let transaction = client.transaction().delete_version(path.as_str(), version);
             let transaction = transaction.create_with(path.as_str(), leaf.data, |create| match leaf.mode {
                 LeafMode::Ephemeral => create.ephemeral(),

@@ -45,8 +45,28 @@ pub(super) async fn addresses(world: World) {
         let registered = provider.register(wish(80).id(format!("time-{number}")).host(*host)).await;
         let expected = Address::new(host, 80).unwrap();
         until(host, || services.snapshot().iter().any(|one| one.address == expected)).await;
+        let leaf = world.leaf(&registered).unwrap();
+        let (name, data) = (leaf.path.rsplit('/').next().unwrap(), leaf.data.unwrap_or_default());
+        let spelled = spelling(world.kind, host);
+        assert!(
+            name.contains(&spelled) || String::from_utf8_lossy(&data).contains(&spelled),
+            "{spelled} {name}"
+        );
         soon(registered.deregister()).await.unwrap();
         shows(&services, &[]).await;
+    }
+}
+
+/// How the programs of this layout write a host and the port 80: not ours to choose.
+fn spelling(kind: Kind, host: &str) -> String {
+    let bracketed = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    match kind {
+        Kind::GoMicro | Kind::Plain => format!("{bracketed}:80"),
+        Kind::DubboInterface => {
+            format!("%2F{}%3A80%2F", bracketed.replace('[', "%5B").replace(']', "%5D").replace(':', "%3A"))
+        }
+        Kind::Registrator | Kind::DubboApplication => format!("{host}:80"),
+        _ => format!("\"{host}\""),
     }
 }
 
