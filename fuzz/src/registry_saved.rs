@@ -75,7 +75,7 @@ fn made(layout: &dyn Layout, other: &dyn Layout, mut script: &[u8]) {
     while let Some((&[how, name_len, data_len], rest)) = script.split_first_chunk() {
         let (name, rest) = rest.split_at(rest.len().min(name_len.into()));
         let (data, rest) = rest.split_at(rest.len().min(data_len.into()));
-        let repeats = if how & 2 == 0 { 1 } else { 1 << (how >> 4) };
+        let repeats = if how & 2 == 0 { 1 } else { 1 << (how >> 5) };
         leaves.push((name.to_vec(), data.repeat(repeats), how & 1 == 0));
         script = rest;
     }
