@@ -27,6 +27,7 @@ mod read_failure;
 pub mod reconcile;
 mod registered;
 mod rng;
+mod saved;
 mod services;
 #[cfg(feature = "signal")]
 mod terminated;
@@ -45,10 +46,11 @@ pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
-pub use names::{NamesChange, NamesChanges, ServiceNames};
+pub use names::{NamesChange, NamesChanges, NamesSource, ServiceNames};
 pub use picker::{Attempt, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
+pub use saved::{SavedError, SavedSet};
 pub use services::{ServiceChanges, Services};
 #[cfg(feature = "signal")]
 pub use terminated::{Terminated, terminated};

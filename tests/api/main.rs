@@ -22,6 +22,7 @@ mod fates;
 mod fencing;
 mod imitations;
 mod lifecycle;
+mod matrix;
 mod moving;
 mod order;
 mod outages;

@@ -154,6 +154,9 @@ impl ZooKeeper {
 
     async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
+            return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
+        }
         let instance = Arc::new(self.settled(builder).await?);
         let dir = self.layout.leaf(&instance)?.dir;
         let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &instance)?;
@@ -185,6 +188,14 @@ impl ZooKeeper {
         let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    /// The list of services, which need not have been read.
+    pub(super) fn listed(&self, runtime: &Handle) -> ServiceNames {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+        let task = runtime.spawn(lister.run());
+        ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()))
     }
 
     pub(super) fn probes(&self) -> bool {
@@ -231,10 +242,7 @@ impl Discovery for ZooKeeper {
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
-            let task = runtime.spawn(lister.run());
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            let names = self.listed(&runtime);
             names.first(DISCOVER_TIMEOUT).await?;
             Ok(names)
         })

@@ -199,6 +199,7 @@ impl Keeper {
                 }
                 self.wish();
             }
+            Woken::Changed(_) if planted!("registry_deletion_unseen") => {}
             Woken::Changed(path) => self.standings.on_changed(&path),
             Woken::Read(path, read) => self.read(&path, read),
             Woken::Written(batch, outcome) => self.standings.on_written(&batch, outcome, now()),
