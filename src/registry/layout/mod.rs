@@ -393,4 +393,6 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 #[cfg(test)]
 mod common_tests;
 #[cfg(test)]
+mod recorded_tests;
+#[cfg(test)]
 mod tests;

@@ -4,6 +4,11 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
@@ -50,7 +55,7 @@ public final class CuratorRegistry<T> {
         CuratorFramework curator = CuratorFrameworkFactory.builder().connectString(System.getenv("INTEROP_CONNECT"))
             .sessionTimeoutMs(10_000).retryPolicy(new RetryNTimes(10, 100)).build();
         curator.start();
-        BufferedReader requests = new BufferedReader(new InputStreamReader(System.in));
+        BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             try {
                 say("= " + answer(curator, line));
@@ -63,7 +68,8 @@ public final class CuratorRegistry<T> {
     }
 
     private static synchronized void say(String line) {
-        System.out.println(line);
+        byte[] bytes = (line + "\n").getBytes(StandardCharsets.UTF_8);
+        System.out.write(bytes, 0, bytes.length);
         System.out.flush();
     }
 
@@ -72,7 +78,7 @@ public final class CuratorRegistry<T> {
         String rest = words.length > 1 ? words[1] : "";
         switch (words[0]) {
             case "version":
-                return CuratorFramework.class.getPackage().getImplementationVersion();
+                return version();
             case "open": {
                 // The class of payloads, the base path, and whether `enabled` is left out.
                 String[] how = rest.split(" ");
@@ -81,6 +87,15 @@ public final class CuratorRegistry<T> {
             }
             default:
                 return open.answer(words[0], rest);
+        }
+    }
+
+    /** The jar does not say, but the link beside it does. */
+    private static String version() throws Exception {
+        Path jar = Paths.get(ServiceDiscovery.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+        try (DirectoryStream<Path> links = Files.newDirectoryStream(jar.getParent(), "curator-x-discovery-*.jar")) {
+            String name = links.iterator().next().getFileName().toString();
+            return name.replaceAll("curator-x-discovery-|\\.jar", "");
         }
     }
 
@@ -158,16 +173,25 @@ public final class CuratorRegistry<T> {
             builder.registrationTimeUTC(json.get("time").asLong());
         }
         if (json.has("payload")) {
-            builder.payload(payload == Object.class ? payload.cast(map(json.get("payload")))
+            builder.payload(payload == Object.class ? payload.cast(plain(json.get("payload")))
                 : JSON.treeToValue(json.get("payload"), payload));
         }
         return builder.build();
     }
 
-    private static Map<String, Object> map(JsonNode json) {
-        Map<String, Object> map = new LinkedHashMap<>();
-        json.fields().forEachRemaining(field -> map.put(field.getKey(), field.getValue().asText()));
-        return map;
+    /** Payloads of the classes that Java has for them; what is mapped stays in its order. */
+    private static Object plain(JsonNode json) {
+        if (json.isObject()) {
+            Map<String, Object> map = new LinkedHashMap<>();
+            json.fields().forEachRemaining(field -> map.put(field.getKey(), plain(field.getValue())));
+            return map;
+        }
+        if (json.isArray()) {
+            List<Object> list = new ArrayList<>();
+            json.forEach(item -> list.add(plain(item)));
+            return list;
+        }
+        return json.isNumber() ? (Object) json.asLong() : json.asText();
     }
 
     private static <T> String describe(Collection<ServiceInstance<T>> instances) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ func answerLines(answer func(verb, rest string) (string, error)) {
 	requests.Buffer(nil, 1<<20)
 	for requests.Scan() {
 		verb, rest, _ := strings.Cut(requests.Text(), " ")
-		if said, err := answer(verb, rest); err != nil {
+		if verb == "version" {
+			say("= " + runtime.Version())
+		} else if said, err := answer(verb, rest); err != nil {
 			say("! " + err.Error())
 		} else {
 			say("= " + said)

@@ -5,7 +5,11 @@
 //! `README.md` says which is which. The tests of `recorded` hold the bytes that peers write against the fixtures of the
 //! layouts.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by unwrapping, also in its helpers")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, also in its helpers"
+)]
 
 mod curator;
 mod go_demo;
@@ -171,7 +175,7 @@ async fn stays(registry: &ZooKeeper, dir: &str) {
     let client = registry.client();
     let marker = format!("{dir}-marker");
     client.create(&marker).container().await.unwrap();
-    let child = client.create(&format!("{marker}/child")).await.unwrap();
+    let child = client.create(format!("{marker}/child")).await.unwrap();
     client.delete(&child.path).await.unwrap();
     // Whoever is removed by the same look as the marker, or an earlier one, is gone.
     reaped(registry, &marker).await;
