@@ -393,6 +393,6 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 #[cfg(test)]
 mod common_tests;
 #[cfg(test)]
-mod recorded_tests;
+mod recorded_test;
 #[cfg(test)]
 mod tests;

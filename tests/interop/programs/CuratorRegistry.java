@@ -85,6 +85,17 @@ public final class CuratorRegistry<T> {
                 open = new CuratorRegistry<>(curator, how[1], Class.forName(how[0]), Boolean.parseBoolean(how[2]));
                 return "open";
             }
+            case "provide": {
+                // The directory and the URL.
+                String[] what = rest.split(" ");
+                return DubboInterface.provide(curator, what[0], what[1]);
+            }
+            case "delete":
+                curator.delete().forPath(rest);
+                return "deleted";
+            case "subscribe":
+                DubboInterface.subscribe(curator, rest, urls -> say("* " + urls));
+                return "subscribed";
             default:
                 return open.answer(words[0], rest);
         }

@@ -130,12 +130,13 @@ impl Program {
     /// # Errors
     /// When something is missing or does not compile, in words.
     pub fn curator_registry(version: Version) -> Result<Self, String> {
-        let payloads = [
+        let besides = [
+            "DubboInterface.java",
             "org/springframework/cloud/zookeeper/discovery/ZookeeperInstance.java",
             "org/apache/dubbo/registry/zookeeper/ZookeeperInstance.java",
         ];
         let name = format!("curator-registry-{version}");
-        java_program("CuratorRegistry", &name, &curator_class_path(version)?, &payloads)
+        java_program("CuratorRegistry", &name, &curator_class_path(version)?, &besides)
     }
 
     /// `programs/go/NAME.go` on Debian's ZooKeeper client for Go, as a [`Peer`](crate::Peer).

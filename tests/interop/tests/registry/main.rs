@@ -12,6 +12,7 @@
 )]
 
 mod curator;
+mod dubbo;
 mod go_demo;
 mod go_micro;
 mod kazoo;

@@ -3,10 +3,10 @@
 //! The files of `src/registry/layout/recorded` hold znodes, each with its path, its lifetime and its bytes. The layouts' own tests
 //! read them. `MENAGERIE_RECORD=1` writes them anew.
 
-use super::{ask, ours, peer};
+use super::{ask, dubbo::URL, ours, peer};
 use menagerie::registry::{ZooKeeper, layout::Plain};
 use menagerie_ensemble::Version;
-use menagerie_interop::{Peer, Program, Real};
+use menagerie_interop::{Embedded, Peer, Program, Real, Target};
 use serde_json::{Value, json};
 use std::{env, fmt::Write, fs, future::Future, path::Path};
 
@@ -44,7 +44,14 @@ fn is_recorded(name: &str, written: &str) {
 
 /// Runs a recording on a real server.
 fn recording<F: Future<Output = ()>>(record: impl FnOnce(ZooKeeper, String) -> F) {
-    super::on(Real::reaping(Version::V3_9), |connect| async move {
+    recording_on(Real::reaping(Version::V3_9), record);
+}
+
+fn recording_on<F: Future<Output = ()>>(
+    target: Result<impl Target, String>,
+    record: impl FnOnce(ZooKeeper, String) -> F,
+) {
+    super::on(target, |connect| async move {
         let reader = ours(&connect, Plain::new()).await;
         record(reader, connect).await;
     });
@@ -202,7 +209,8 @@ fn of_the_go_program_with_go_micros_structs() {
 
 #[test]
 fn of_the_go_demo() {
-    recording(|reader, connect| async move {
+    // On a server of its own: the demo has one directory, whose servers another test calls.
+    recording_on(Embedded::reaping(), |reader, connect| async move {
         let mut go = peer(Program::go("demo"), &connect).await;
         let version = ask(&mut go, "version").await;
         let address = ask(&mut go, "serve").await;
@@ -246,5 +254,29 @@ fn of_the_programs_on_kazoo() {
         let text = written_by("as Registrator 7.4's sources make its calls")
             + &leaves(&reader, "/recorded-registrator").await;
         is_recorded("registrator", &text);
+    });
+}
+
+#[test]
+fn of_dubbos_urls() {
+    recording(|reader, connect| async move {
+        let (mut java, text) = curator(&connect, "").await;
+        ask(&mut java, format!("provide /recorded-java/org.x.Demo%24Inner/providers {URL}")).await;
+        let text = text.replace(
+            ".\n",
+            "'s client, by a program that encodes names with java.net.URLEncoder as Dubbo does.\n",
+        );
+        is_recorded("dubbo-java", &(text + &leaves(&reader, "/recorded-java").await));
+        let mut go = peer(Program::go("dubbo"), &connect).await;
+        let version = ask(&mut go, "version").await;
+        ask(&mut go, format!("provide /recorded-go/org.x.Demo%24Inner/providers {URL}")).await;
+        let text = format!(
+            "# Written by a {version} program that encodes names with url.QueryEscape as dubbo-go does.\n"
+        );
+        is_recorded("dubbo-go", &(text + &leaves(&reader, "/recorded-go").await));
+        ask(&mut go, "announce /recorded-applications app 10.0.0.5:20880 8f2").await;
+        let text =
+            format!("# Written by {version}'s encoding/json, by a program with the structs of dubbo-go.\n");
+        is_recorded("dubbo-go-application", &(text + &leaves(&reader, "/recorded-applications").await));
     });
 }

@@ -145,3 +145,27 @@ fn what_was_written_as_finagle_does() {
     let expected = ["member_0000000000 10.0.0.5:80 Up alone", "member_0000000001 10.0.0.5:80 Draining"];
     assert_eq!(read_back(&layout, "svc", &records), expected);
 }
+
+#[test]
+fn what_was_written_as_dubbo_does() {
+    // Java writes its address beside the name, as we do, and Go nothing.
+    for (text, root, encoder, alone) in [
+        (include_str!("recorded/dubbo-java.txt"), "/recorded-java", Encoder::Java, " alone"),
+        (include_str!("recorded/dubbo-go.txt"), "/recorded-go", Encoder::Go, ""),
+    ] {
+        let records = records(text);
+        let layout = DubboInterface::at(root).unwrap().encoder(encoder);
+        let read = instance(&layout, "org.x.Demo$Inner", &records[0]);
+        assert_eq!((&*read.version, read.registered_at_ms), ("1.0*~", Some(1_700_000_000_000)));
+        assert_eq!(read.metadata["methods"], "sayHello,sayBye");
+        let expected = [format!("10.0.0.5:20880 10.0.0.5:20880 Up{alone}")];
+        assert_eq!(read_back(&layout, "org.x.Demo$Inner", &records), expected);
+    }
+}
+
+#[test]
+fn what_go_wrote_with_dubbo_gos_structs() {
+    let records = records(include_str!("recorded/dubbo-go-application.txt"));
+    let layout = DubboApplication::at("/recorded-applications", "/recorded-metadata").unwrap();
+    assert_eq!(read_back(&layout, "app", &records), ["10.0.0.5:20880 10.0.0.5:20880 Up"]);
+}
