@@ -147,6 +147,15 @@ fn what_was_written_as_finagle_does() {
 }
 
 #[test]
+fn what_twitters_own_library_wrote() {
+    let records = records(include_str!("recorded/serverset-twitter.txt"));
+    let layout = ServerSet::at("/interop/twitter").unwrap();
+    assert_eq!(read_back(&layout, "web", &records), ["member_0000000000 10.0.0.5:8080 Up"]);
+    let read = instance(&layout, "web", &records[0]);
+    assert_eq!((read.endpoints["admin"].port(), &*read.metadata["menagerie.shard"]), (9990, "3"));
+}
+
+#[test]
 fn what_was_written_as_dubbo_does() {
     // Java writes its address beside the name, as we do, and Go nothing.
     for (text, root, encoder, alone) in [

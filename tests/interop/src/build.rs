@@ -12,6 +12,19 @@ use std::{
     },
 };
 
+/// Twitter's library and what it imports besides kazoo, which is Debian's; none has changed since 2019.
+const TWITTER: &[&str] = &[
+    "--no-deps",
+    "twitter.common.zookeeper==0.3.11",
+    "twitter.common.concurrent==0.3.11",
+    "twitter.common.decorators==0.3.11",
+    "twitter.common.exceptions==0.3.11",
+    "twitter.common.lang==0.3.11",
+    "twitter.common.quantity==0.3.11",
+    "twitter.common.service-thrift==0.3.9",
+    "thrift==0.16.0",
+];
+
 /// A program of `programs/`, ready to run.
 #[derive(Clone, Debug)]
 pub struct Program {
@@ -46,23 +59,19 @@ impl Program {
     /// # Errors
     /// When it cannot be installed, in words.
     pub fn newest_kazoo() -> Result<Self, String> {
-        let home = own_directory("kazoo-newest")?;
-        let mut venv = Command::new(debian_python()?);
-        venv.args(["-m", "venv", "--clear"]).arg(&home);
-        compile(venv)?;
-        let mut pip = Command::new(home.join("bin/python3"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-            "--target",
-        ]);
-        pip.arg(home.join("packages")).arg("kazoo");
-        compile(pip)?;
-        Self::kazoo_at(&home.join("packages"))
+        Self::kazoo_at(&installed("kazoo-newest", &["kazoo"])?)
+    }
+
+    /// Twitter's Python library for server sets, installed for this process only, on Debian's kazoo, as a
+    /// [`Peer`](crate::Peer).
+    ///
+    /// # Errors
+    /// When it cannot be installed, in words.
+    pub fn twitter_server_sets() -> Result<Self, String> {
+        let kazoo = unpacked("kazoo/usr/lib/python3/dist-packages")?;
+        let packages = installed("twitter", TWITTER)?;
+        let path = OsString::from(format!("{}:{}", packages.display(), kazoo.display()));
+        python("twitter_server_sets.py", vec![("PYTHONPATH".to_owned(), path)])
     }
 
     /// `zkCli.sh` of Debian's package, on the Java client of `version`.
@@ -200,6 +209,19 @@ impl Program {
         static RUNS: AtomicUsize = AtomicUsize::new(0);
         format!("/{}-{}", self.name, RUNS.fetch_add(1, Ordering::Relaxed))
     }
+}
+
+/// Has pip install `packages`. Yields a directory for Python's path.
+fn installed(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let home = own_directory(name)?;
+    let mut venv = Command::new(debian_python()?);
+    venv.args(["-m", "venv", "--clear"]).arg(&home);
+    compile(venv)?;
+    let mut pip = Command::new(home.join("bin/python3"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
+    pip.arg("--target").arg(home.join("packages")).args(packages);
+    compile(pip)?;
+    Ok(home.join("packages"))
 }
 
 fn python(script: &str, environment: Vec<(String, OsString)>) -> Result<Program, String> {

@@ -1,7 +1,8 @@
 //! Apache Curator's service discovery, its cache and its provider; and what Spring Cloud ZooKeeper and Dubbo make of it.
 
-use super::{
-    ask, ask_json, discover, on_every_server, one, ours, peer, reaped, register, seen, told, update,
+use crate::{
+    beside::{ask, ask_json, discover, one, ours, peer, reaped, register, seen, told, update},
+    on_every_server,
 };
 use menagerie::registry::{
     Instance, Lifetime, Status, ZooKeeper,
@@ -68,7 +69,7 @@ async fn it_finds_ours(connect: String) {
     let second = register(&ours, Instance::builder("web").id("ours-2").host("10.0.0.2").port(80)).await;
     update(&first, |instance| instance.status = Status::OutOfService).await;
     cached(&mut java, "web", "out of service", |list| list[0]["enabled"] == false && length(list) == 2).await;
-    let picked = super::within("one picked", async {
+    let picked = crate::beside::within("one picked", async {
         loop {
             let provided = ask_json(&mut java, "provided web").await;
             if length(&provided) == 1 {

@@ -1,7 +1,10 @@
 //! Dubbo at the level of interfaces, by a Java program on Curator and by a Go program, each with its language's own encoder;
 //! and at the level of applications as Go writes it. Java's applications are in `curator`.
 
-use super::{ask, discover, on_every_server, one, ours, peer, register, seen, stays, told};
+use crate::{
+    beside::{ask, discover, one, ours, peer, register, seen, stays, told},
+    on_every_server,
+};
 use menagerie::registry::{
     Instance, Lifetime, ZooKeeper,
     layout::{DubboApplication, DubboInterface, Encoder},

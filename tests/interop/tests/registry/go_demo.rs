@@ -1,6 +1,9 @@
 //! The article's demo: `/go_servers/IP:PORT`, a random pick, `timestamp` in, `host:time` out.
 
-use super::{BUDGET, answering, ask, ask_json, call, discover, on_every_server, ours, peer, register, seen};
+use crate::{
+    beside::{BUDGET, answering, ask, ask_json, call, discover, ours, peer, register, seen},
+    on_every_server,
+};
 use menagerie::registry::{Balance, Instance, Lifetime, layout::Plain};
 use menagerie_interop::Program;
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! go-micro, by a Go program that makes the calls of its ZooKeeper plugin.
 
-use super::{
-    ask, ask_json, discover, on_every_server, one, ours, peer, register, seen, stays, told, update, within,
+use crate::{
+    beside::{ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update, within},
+    on_every_server,
 };
 use menagerie::registry::{Instance, Lifetime, RpcEndpoint, RpcValue, layout::GoMicro};
 use menagerie_interop::{Peer, Program};

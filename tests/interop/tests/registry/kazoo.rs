@@ -1,6 +1,9 @@
 //! Twitter's server sets and Registrator, by a Python program on kazoo that writes and reads their znodes.
 
-use super::{ask, ask_json, discover, on_every_server, one, ours, peer, register, seen, stays, told, update};
+use crate::{
+    beside::{ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update},
+    on_every_server,
+};
 use menagerie::registry::{
     Instance, Lifetime, Status,
     layout::{Registrator, ServerSet},

@@ -1,6 +1,9 @@
 //! A Go program that is registered as go-micro's plugin does it, persistently, and is killed: nobody takes its leaf away.
 
-use super::{answering, ask, call, discover, on_every_server, ours, peer, register, seen};
+use crate::{
+    beside::{answering, ask, call, discover, ours, peer, register, seen},
+    on_every_server,
+};
 use menagerie::registry::{Balance, Instance, Services, layout::GoMicro};
 use menagerie_interop::Program;
 use serde_json::json;
@@ -37,7 +40,7 @@ async fn one_call(services: &Services) -> (String, bool) {
 async fn until_answered(services: &Services, address: &str) -> Duration {
     let began = Instant::now();
     while one_call(services).await != (address.to_owned(), true) {
-        assert!(began.elapsed() < super::BUDGET, "{address} never answers");
+        assert!(began.elapsed() < crate::beside::BUDGET, "{address} never answers");
     }
     began.elapsed()
 }

@@ -3,44 +3,18 @@
 //! The files of `src/registry/layout/recorded` hold znodes, each with its path, its lifetime and its bytes. The layouts' own tests
 //! read them. `MENAGERIE_RECORD=1` writes them anew.
 
-use super::{ask, dubbo::URL, ours, peer};
+use crate::{
+    beside::{ask, is_recorded, leaves, ours, peer},
+    dubbo::URL,
+};
 use menagerie::registry::{ZooKeeper, layout::Plain};
 use menagerie_ensemble::Version;
 use menagerie_interop::{Embedded, Peer, Program, Real, Target};
 use serde_json::{Value, json};
-use std::{env, fmt::Write, fs, future::Future, path::Path};
+use std::future::Future;
 
 /// What writers escape, each in its way.
 const ODD: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028}";
-
-/// All znodes below `path` that have no children, in the order of their paths.
-async fn leaves(registry: &ZooKeeper, path: &str) -> String {
-    let mut text = String::new();
-    let mut paths = vec![path.to_owned()];
-    while let Some(path) = paths.pop() {
-        let (children, _) = registry.client().children(&path).await.unwrap();
-        let mut names: Vec<String> = children.iter().map(str::to_owned).collect();
-        names.sort_by(|one, other| other.cmp(one));
-        if names.is_empty() {
-            let (data, stat) = registry.client().get(&path).await.unwrap();
-            let lifetime = if stat.ephemeral_owner == 0 { "persistent" } else { "ephemeral" };
-            writeln!(text, "{path} {lifetime}\n{}", std::str::from_utf8(&data).unwrap()).unwrap();
-        }
-        paths.extend(names.iter().map(|name| format!("{path}/{name}")));
-    }
-    text
-}
-
-/// Holds `written` against the file `name`, or makes it the file.
-fn is_recorded(name: &str, written: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../src/registry/layout/recorded");
-    let file = folder.join(format!("{name}.txt"));
-    if env::var_os("MENAGERIE_RECORD").is_some() {
-        fs::create_dir_all(folder).unwrap();
-        fs::write(&file, written).unwrap();
-    }
-    assert_eq!(fs::read_to_string(&file).unwrap(), written, "{}", file.display());
-}
 
 /// Runs a recording on a real server.
 fn recording<F: Future<Output = ()>>(record: impl FnOnce(ZooKeeper, String) -> F) {
@@ -51,7 +25,7 @@ fn recording_on<F: Future<Output = ()>>(
     target: Result<impl Target, String>,
     record: impl FnOnce(ZooKeeper, String) -> F,
 ) {
-    super::on(target, |connect| async move {
+    crate::beside::on(target, |connect| async move {
         let reader = ours(&connect, Plain::new()).await;
         record(reader, connect).await;
     });
