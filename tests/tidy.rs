@@ -119,6 +119,8 @@ fn imports_run_one_way(path: &str, text: &str) -> Vec<String> {
         _ if path.starts_with("jute/src/") => &["menagerie", "menagerie_server", "zooctl"],
         _ if path.starts_with("server/src/") => &["menagerie", "zooctl", "menagerie_ensemble"],
         _ if path.starts_with("src/") => &["menagerie_server", "zooctl", "menagerie_ensemble"],
+        // Beside other registries stands ours.
+        _ if path.starts_with("tests/interop/tests/registry/") => &["zooctl"],
         _ if path.starts_with("tests/ensemble/src/") || path.starts_with("tests/interop/") => {
             &["menagerie", "menagerie_jute", "zooctl"]
         }

@@ -398,4 +398,6 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 #[cfg(test)]
 mod common_tests;
 #[cfg(test)]
+mod recorded_test;
+#[cfg(test)]
 mod tests;
