@@ -70,6 +70,9 @@ pub const CHUNK_GROW_BELOW_BYTES: usize = 256 * 1024;
 /// A reply above this halves the next multiRead.
 pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
 
+/// Rules that are applied to one service: each is held against every instance, with every change. Consoles write a few.
+pub const RULES: usize = 1024;
+
 /// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
 pub const READS_IN_FLIGHT: usize = 4;
 

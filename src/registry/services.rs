@@ -154,7 +154,7 @@ impl Services {
         self.seen.borrow().stale_since
     }
 
-    /// What stands among the instances and is none, and why.
+    /// What stands among the instances, or among the rules beside them, and is none, and why.
     #[must_use]
     pub fn invalid(&self) -> Arc<[Invalid]> {
         self.seen.borrow().invalid.clone()

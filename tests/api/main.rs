@@ -30,6 +30,7 @@ mod outside;
 mod parents;
 mod registering;
 mod registry;
+mod rules;
 mod secrets;
 mod sessions;
 mod support;

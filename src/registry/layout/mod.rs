@@ -13,6 +13,7 @@ mod plain;
 mod recognise;
 mod registrator;
 mod rpc;
+mod rules;
 mod sequence;
 mod server_set;
 mod spring_cloud;
@@ -24,11 +25,12 @@ use bytes::Bytes;
 use thiserror::Error;
 
 pub use self::curator::Curator;
-pub use self::dubbo::{Category, DubboApplication, DubboInterface, DubboUrl, Encoder};
+pub use self::dubbo::{Category, DubboApplication, DubboInterface, DubboOverride, DubboUrl, Encoder};
 pub use self::go_micro::GoMicro;
 pub use self::plain::Plain;
 pub use self::recognise::{Clash, Kind, Recognising, clashes};
 pub use self::registrator::Registrator;
+pub use self::rules::Rule;
 pub use self::server_set::{ServerSet, WeightVector};
 pub use self::spring_cloud::SpringCloud;
 use super::address::{AddressError, shorten};
@@ -99,6 +101,26 @@ pub trait Layout: fmt::Debug + Send + Sync {
     /// leaves name their service themselves it is a service with the same path.
     fn service_at(&self, dir: &str) -> Option<String> {
         Some(dir.to_owned())
+    }
+
+    /// The directory whose children are rules on the instances of `service`, if there is one beside theirs. All that they say is
+    /// in their names.
+    ///
+    /// # Errors
+    /// As [`service_dir`](Self::service_dir).
+    fn rules_dir(&self, service: &str) -> Result<Option<String>, LayoutError> {
+        let _ = service;
+        Ok(None)
+    }
+
+    /// The rule on the instances of a service that a child stands for, among them or in [`rules_dir`](Self::rules_dir); `None` if
+    /// it is not even meant as one.
+    ///
+    /// # Errors
+    /// [`ReadError`] if it is a rule and malformed.
+    fn rule(&self, found: &Found<'_>) -> Result<Option<Rule>, ReadError> {
+        let _ = found;
+        Ok(None)
     }
 
     /// What a registration has beside its leaf: written with it in one transaction, and before it where that is refused. No

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{
     Curator, DubboApplication, DubboInterface, DubboUrl, Found, Further, GoMicro, Layout, LayoutError, Leaf,
-    Plain, ReadError, Registrator, ServerSet, SpringCloud, WeightVector, check_payload,
+    Plain, ReadError, Registrator, Rule, ServerSet, SpringCloud, WeightVector, check_payload,
 };
 use crate::registry::address::{Address, shorten};
 use crate::registry::json::Json;
@@ -338,6 +338,14 @@ impl Layout for Recognising {
 
     fn service_at(&self, dir: &str) -> Option<String> {
         self.home.service_at(dir)
+    }
+
+    fn rules_dir(&self, service: &str) -> Result<Option<String>, LayoutError> {
+        self.home.rules_dir(service)
+    }
+
+    fn rule(&self, found: &Found<'_>) -> Result<Option<Rule>, ReadError> {
+        self.reader(found).rule(found)
     }
 
     fn further(&self, instance: &Instance) -> Result<Vec<Further>, LayoutError> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::read::InvalidReason;
+use crate::registry::layout::Rule;
 use crate::registry::model::Instance;
 
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Child {
 pub(super) enum Held {
     Unread,
     Instance(Arc<Instance>),
+    /// It stands for none, and says something of those that do.
+    Rule(Arc<Rule>),
     Invalid(InvalidReason),
 }
 
@@ -41,5 +44,12 @@ impl Child {
 
     pub(super) fn instance(&self) -> Option<&Arc<Instance>> {
         if let Held::Instance(instance) = &self.held { Some(instance) } else { None }
+    }
+}
+
+impl Held {
+    /// Whether the set differs with it.
+    pub(super) fn shows(&self) -> bool {
+        matches!(self, Self::Instance(_) | Self::Rule(_))
     }
 }

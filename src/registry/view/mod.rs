@@ -13,6 +13,7 @@ mod chunks;
 mod hold_back;
 mod pace;
 mod read;
+mod rules;
 mod set;
 mod stats;
 
@@ -29,6 +30,7 @@ use self::pace::Gate;
 pub use self::pace::Pace;
 use self::read::is_child_name;
 pub use self::read::{Invalid, InvalidReason, Item, Read, ReadId};
+use self::rules::Beside;
 pub use self::set::{Change, Entry, Set, Updated};
 pub use self::stats::ViewStats;
 use super::layout::{Found, Layout, LayoutError};
@@ -39,7 +41,7 @@ use super::read_failure::ReadFailure;
 ///
 /// - Facts: [`on_connected`](Self::on_connected), [`on_disconnected`](Self::on_disconnected),
 ///   [`on_gap`](Self::on_gap), [`on_event`](Self::on_event), [`on_children`](Self::on_children),
-///   [`on_data`](Self::on_data).
+///   [`on_data`](Self::on_data), [`on_rules`](Self::on_rules).
 /// - Wish: [`retry`](Self::retry).
 /// - Outputs: [`next_read`](Self::next_read) until it gives none, then [`poll_change`](Self::poll_change) and
 ///   [`poll_timeout`](Self::poll_timeout), after every fact and at the time that was asked for.
@@ -68,6 +70,8 @@ pub struct View {
     resync: Option<Resync>,
     gate: Gate,
     hold_back: HoldBack,
+    /// Rules that stand in a directory of their own.
+    beside: Beside,
     /// Whether the children differ from the published set.
     changed: bool,
     current: Option<Arc<Set>>,
@@ -104,7 +108,9 @@ impl View {
     /// [`LayoutError::BadName`] if the layout has no directory for that name.
     pub fn new(layout: Arc<dyn Layout>, service: &str, pace: Pace, seed: u64) -> Result<Self, LayoutError> {
         let dir = layout.service_dir(service)?;
+        let beside = Beside::new(layout.rules_dir(service)?);
         Ok(Self {
+            beside,
             layout,
             service: service.to_owned(),
             dir,
@@ -139,6 +145,12 @@ impl View {
         &self.dir
     }
 
+    /// The directory of rules to watch and list, if there is one: [`on_rules`](Self::on_rules).
+    #[must_use]
+    pub fn rules_dir(&self) -> Option<&str> {
+        self.beside.dir.as_deref()
+    }
+
     /// The last good set: none until the first complete one.
     #[must_use]
     pub fn set(&self) -> Option<&Arc<Set>> {
@@ -166,10 +178,11 @@ impl View {
 
     /// The children that stand for no instance now.
     pub fn invalid(&self) -> impl Iterator<Item = Invalid> {
-        self.children.iter().filter_map(|(leaf, child)| match &child.held {
+        let among = self.children.iter().filter_map(|(leaf, child)| match &child.held {
             Held::Invalid(reason) => Some(Invalid { leaf: Arc::clone(leaf), reason: reason.clone() }),
             _ => None,
-        })
+        });
+        among.chain(self.beside.invalid.iter().cloned())
     }
 
     /// How often a child was found to stand for no instance, since the beginning.
@@ -417,13 +430,10 @@ impl View {
         match item {
             Ok((data, stat)) => {
                 let found = Found { name, data: &data, stat };
-                let held = match self.layout.read(&self.service, &found) {
-                    Ok(instance) => Held::Instance(Arc::new(instance)),
-                    Err(_) if planted!("registry_malformed_fails") => {
-                        return self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
-                    }
-                    Err(error) => Held::Invalid(error.into()),
-                };
+                let held = self.hold(&found);
+                if matches!(held, Held::Invalid(_)) && planted!("registry_malformed_fails") {
+                    return self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
+                }
                 self.settle(name, begun, Some(held));
                 if let Some(child) = self.children.get_mut(name) {
                     child.share = usize::MAX;
@@ -474,12 +484,13 @@ impl View {
             // The same instance keeps its place in memory, which makes sets cheap to compare.
             (Held::Instance(old), Held::Instance(new)) if old == new => return,
             (Held::Invalid(old), Held::Invalid(new)) if old == new => return,
+            (Held::Rule(old), Held::Rule(new)) if old == new => return,
             (_, Held::Invalid(_)) => self.invalid_seen += 1,
             _ => {}
         }
         let held_invalid = |held: &Held| matches!(held, Held::Invalid(_));
         self.invalid_version += u64::from(held_invalid(&child.held) || held_invalid(&held));
-        self.changed |= matches!((&child.held, &held), (Held::Instance(_), _) | (_, Held::Instance(_)));
+        self.changed |= child.held.shows() || held.shows();
         child.held = held;
     }
 
@@ -489,7 +500,7 @@ impl View {
             resync.owed -= 1;
         }
         self.invalid_version += u64::from(matches!(child.held, Held::Invalid(_)));
-        self.changed |= matches!(child.held, Held::Instance(_));
+        self.changed |= child.held.shows();
     }
 
     /// Something may have changed at a child, known or not.
@@ -528,44 +539,6 @@ impl View {
     fn pause(&mut self, failure: ReadFailure) {
         self.paused = true;
         self.last_failure = Some(failure);
-    }
-
-    /// Makes the set of what is known, unless it is known in part only.
-    fn publish(&mut self) {
-        if let Some(resync) = &self.resync {
-            let listed = self.list_dirty.is_none_or(|mark| mark > resync.mark);
-            if !listed || resync.owed > 0 && !planted!("registry_partial_set") {
-                return;
-            }
-            self.resync = None;
-            // What is held back can be known to be so only now.
-            self.changed |= self.current.is_some();
-        }
-        if std::mem::take(&mut self.changed) || self.current.is_none() {
-            let set = Arc::new(self.assemble());
-            if set.is_empty() && self.current.is_some() && planted!("registry_last_kept") {
-                return;
-            }
-            self.current = Some(set);
-        }
-        self.stale_since = self.stale_since.filter(|_| !self.connected || self.hold_back.held_back().0 > 0);
-    }
-
-    fn assemble(&mut self) -> Set {
-        let entry = |(leaf, child): (&Arc<str>, &Child)| {
-            let instance = Arc::clone(child.instance()?);
-            Some(Entry { leaf: Arc::clone(leaf), instance })
-        };
-        let mut entries: Vec<Entry> = self.children.iter().filter_map(entry).collect();
-        if let Some(current) = &self.current {
-            let registered = |leaf: &str| self.children.get(leaf).and_then(Child::instance).is_some();
-            let kept = self.hold_back.keep(current, registered);
-            if !kept.is_empty() {
-                entries.extend(kept);
-                entries.sort_unstable_by(|one, other| one.leaf.cmp(&other.leaf));
-            }
-        }
-        Set::from_sorted(entries)
     }
 
     /// The step from the set that was last polled to the current one. The first is the step from nothing to the first

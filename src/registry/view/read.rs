@@ -59,6 +59,9 @@ pub enum InvalidReason {
     /// Reading it failed, and it has never been read. It is read again.
     #[error("reading it failed: {0}")]
     Refused(ErrorCode),
+    /// It would be one rule more than [`RULES`](crate::registry::limits::RULES).
+    #[error("there are more rules than are applied")]
+    TooMany,
     /// Its name is none that a child can have.
     #[error("its name is none that a child can have")]
     Name,

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Sleep;
 use tracing::{debug, warn};
 
+use super::listing::Lister;
 use super::requests::{Pending, leaf_stat, read_failure};
 use super::session::{Connected, Fact, Sessions, now};
 use super::watching::{Heard, Watches};
@@ -16,8 +17,10 @@ use crate::Client;
 use crate::client::{Changed, Children, Error, ReadResult};
 use crate::jute::ErrorCode;
 use crate::registry::ReadFailure;
+use crate::registry::follow::Follow;
 use crate::registry::layout::{Layout, LayoutError};
 use crate::registry::limits::{RETRY_FIRST, RETRY_MOST, WARN_EVERY};
+use crate::registry::names::{NamesKeeper, SeenNames};
 use crate::registry::services::Seen;
 use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View, ViewStats};
 
@@ -32,6 +35,8 @@ pub(super) struct Follower {
     session: Option<Client>,
     watches: Option<Watches>,
     one_shot: bool,
+    /// The rules beside the service, where the layout has such.
+    rules: Option<Rules>,
     reads: Vec<Pending<Answer>>,
     retry: Option<Pin<Box<Sleep>>>,
     /// When the view is to be asked again, and that.
@@ -47,6 +52,12 @@ pub(super) struct Follower {
     /// Failed reads in a row.
     failures: u32,
     seen: watch::Sender<Seen>,
+}
+
+/// The names in a directory of rules, kept by a task that ends with this.
+struct Rules {
+    follow: Follow<SeenNames>,
+    _keeper: NamesKeeper,
 }
 
 /// What came of a read, and the watches it set.
@@ -65,6 +76,7 @@ enum Woken {
     Session(Fact),
     Heard(Heard),
     Read(Answer),
+    Rules(SeenNames),
     Retry,
     /// Something has waited long enough.
     Due,
@@ -79,8 +91,10 @@ impl Follower {
         pace: Pace,
         seen: watch::Sender<Seen>,
     ) -> Result<Self, LayoutError> {
+        let view = View::new(Arc::clone(layout), service, pace.clone(), crate::client::seed())?;
         Ok(Self {
-            view: View::new(Arc::clone(layout), service, pace, crate::client::seed())?,
+            rules: view.rules_dir().map(|dir| Rules::of(client, dir.to_owned(), pace)),
+            view,
             sessions: Sessions::of(client),
             session: None,
             watches: None,
@@ -134,6 +148,11 @@ impl Follower {
             Woken::Session(Fact::Disconnected) => self.disconnected(),
             Woken::Heard(heard) => self.heard(heard),
             Woken::Read(answer) => self.answered(answer),
+            Woken::Rules(seen) => match (seen.failure, seen.names) {
+                (Some(failure), _) => self.view.on_rules(Err::<[&str; 0], _>(failure)),
+                (None, Some(names)) => self.view.on_rules(Ok(names.iter())),
+                (None, None) => {}
+            },
             Woken::Retry => self.again(),
             Woken::Due => self.timer = None,
         }
@@ -150,6 +169,9 @@ impl Follower {
             if let Poll::Ready(heard) = watches.poll_heard(cx) {
                 return Poll::Ready(Woken::Heard(heard));
             }
+        }
+        if let Some(Poll::Ready(Some(seen))) = self.rules.as_mut().map(|rules| rules.follow.poll_value(cx)) {
+            return Poll::Ready(Woken::Rules(seen));
         }
         for at in 0..self.reads.len() {
             let answer = self.reads.get_mut(at).map(|read| read.as_mut().poll(cx));
@@ -337,6 +359,14 @@ impl Follower {
             reason = %first.reason,
             "children that stand for no instance are skipped"
         );
+    }
+}
+
+impl Rules {
+    fn of(client: &Client, dir: String, pace: Pace) -> Self {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let task = tokio::spawn(Lister::of(client, dir, |name| Some(name.to_owned()), pace, sender).run());
+        Self { follow: Follow::new(seen), _keeper: NamesKeeper::Task(task.abort_handle()) }
     }
 }
 

@@ -1,4 +1,5 @@
-//! The task that keeps the list of services: the children of a layout's root, watched and listed again.
+//! The task that keeps a list of names: the children of a directory, watched and listed again. Of a layout's root they are the
+//! services, of a directory of rules the rules.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -20,11 +21,15 @@ use crate::registry::names::SeenNames;
 use crate::registry::rng::SplitMix64;
 use crate::registry::view::Pace;
 
+/// What a child is listed as, if it is.
+type Naming = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
 type Listed = (Result<Children, Error>, Option<Changed>);
 
 /// Keeps one list until the client ends, or it is aborted because nobody has a handle on it any more.
 pub(super) struct Lister {
-    layout: Arc<dyn Layout>,
+    dir: String,
+    name: Naming,
     sessions: Sessions,
     session: Option<Client>,
     listing: Option<Pending<Listed>>,
@@ -45,14 +50,28 @@ enum Woken {
 }
 
 impl Lister {
+    /// Lists the services of a layout.
     pub(super) fn new(
         client: &Client,
         layout: &Arc<dyn Layout>,
         pace: Pace,
         seen: watch::Sender<SeenNames>,
     ) -> Self {
+        let (dir, layout) = (layout.root().to_owned(), Arc::clone(layout));
+        Self::of(client, dir, move |child| layout.service_at(child), pace, seen)
+    }
+
+    /// Lists the children of a directory by these names.
+    pub(super) fn of(
+        client: &Client,
+        dir: String,
+        name: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+        pace: Pace,
+        seen: watch::Sender<SeenNames>,
+    ) -> Self {
         Self {
-            layout: Arc::clone(layout),
+            dir,
+            name: Box::new(name),
             sessions: Sessions::of(client),
             session: None,
             listing: None,
@@ -69,7 +88,7 @@ impl Lister {
         loop {
             match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
                 Woken::Session(Fact::Ended(end)) => {
-                    debug!(%end, root = self.layout.root(), "the list of services ends with its client");
+                    debug!(%end, dir = self.dir, "the list of names ends with its client");
                     self.disconnected();
                     self.seen.send_modify(|seen| seen.ended = Some(end));
                     return;
@@ -130,7 +149,7 @@ impl Lister {
     fn list(&mut self) {
         self.again = None;
         let Some(client) = self.session.clone() else { return };
-        self.listing = Some(Box::pin(list_watched(client, self.layout.root().to_owned())));
+        self.listing = Some(Box::pin(list_watched(client, self.dir.clone())));
     }
 
     fn listed(&mut self, names: Result<Children, Error>, changed: Option<Changed>) {
@@ -138,7 +157,7 @@ impl Lister {
         match names {
             Ok(children) => {
                 self.failures = 0;
-                let names = children.iter().filter_map(|dir| self.layout.service_at(dir)).collect();
+                let names = children.iter().filter_map(|child| (self.name)(child)).collect();
                 self.seen.send_if_modified(|seen| {
                     let differs = seen.names.as_deref() != Some(&names);
                     let is_news = differs || seen.stale_since.is_some() || seen.failure.is_some();
@@ -150,7 +169,7 @@ impl Lister {
                 });
             }
             Err(error) => {
-                warn!(%error, root = self.layout.root(), "the services cannot be listed");
+                warn!(%error, dir = self.dir, "the names cannot be listed");
                 self.seen.send_modify(|seen| seen.failure = Some(read_failure(&error)));
                 let span = RETRY_FIRST.saturating_mul(1 << self.failures.min(16)).min(RETRY_MOST);
                 self.failures += 1;

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::configurator::DubboOverride;
 use super::url::{DubboUrl, Encoder, encode, unescape};
 use crate::registry::address::{Address, shorten};
 use crate::registry::layout::extras::{self, Extra};
 use crate::registry::layout::{
-    Found, Further, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component,
+    Found, Further, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, Rule, check_component,
     check_payload, check_root, form,
 };
 use crate::registry::limits::{DUBBO_DRAIN_GRACE, LEAF_LEN_BYTES, NAME_LEN_BYTES};
@@ -21,13 +22,13 @@ use crate::registry::model::{Carried, Instance, Lifetime};
 const NAME: &str = "dubbo";
 
 /// What Dubbo gives to whoever says nothing of a weight.
-const WEIGHT: u32 = 100;
+pub(super) const WEIGHT: u32 = 100;
 
 /// Keys for what stands outside the parameters.
 const PROTOCOL: &str = "menagerie.protocol";
 const PATH: &str = "menagerie.path";
 
-const TAG: &str = "dubbo.tag";
+pub(super) const TAG: &str = "dubbo.tag";
 
 const EXTRAS: &[Extra] = &[Extra::Zone("menagerie.zone"), Extra::Tags, Extra::Endpoints, Extra::Rpc];
 
@@ -74,7 +75,8 @@ impl Category {
 /// | everything else | `menagerie.zone`, `.endpoint.<name>`, `.rpc` |
 ///
 /// An instance of weight 1, which nobody has given one, is written without a weight, and Dubbo takes it as 100: so it is
-/// read as 100. A status is not written; `override` rules are not applied. A key or value with an ampersand or a semicolon, and
+/// read as 100. A status is not written. Views follow the interface's `configurators` too, and show providers as the rules there
+/// have them ([`DubboOverride`], for consumers of [`application`](Self::application)). A key or value with an ampersand or a semicolon, and
 /// an interface with a question mark, cannot be expressed. The name may have up to 16 KiB.
 #[derive(Clone, Debug)]
 pub struct DubboInterface {
@@ -120,7 +122,7 @@ impl DubboInterface {
         self
     }
 
-    /// The parameter `application` of instances that have none of their own.
+    /// The parameter `application` of instances that have none of their own, and what this program is to rules on consumers.
     #[must_use]
     pub fn application(mut self, application: impl Into<String>) -> Self {
         self.application = application.into();
@@ -242,6 +244,9 @@ impl DubboInterface {
     }
 
     fn instance(&self, url: &DubboUrl) -> Result<Instance, ReadError> {
+        if !is_providers(url) {
+            return Err(ReadError::Name { why: "its protocol is none of a provider" });
+        }
         let port = url.port.ok_or(ReadError::Field { field: "port" })?;
         let address = Address::new(&url.host, port)?;
         let mut instance = Instance::new(interface_of(url)?, address.to_string(), address);
@@ -280,6 +285,7 @@ impl DubboInterface {
     /// Name and data of a new leaf.
     fn fresh(&self, instance: &Instance) -> Result<(String, Bytes), LayoutError> {
         let mut url = self.url(instance);
+        check_providers(&url)?;
         self.add_defaults(&mut url, instance.lifetime);
         let name = self.name_of(&url)?;
         self.check_kept(instance, &url)?;
@@ -311,8 +317,23 @@ impl DubboInterface {
         if was.protocol != now.protocol {
             url.protocol = now.protocol;
         }
-        Some(self.name_of(&url).and_then(|name| self.check_kept(instance, &url).map(|()| (name, data))))
+        Some(
+            check_providers(&url)
+                .and_then(|()| self.name_of(&url))
+                .and_then(|name| self.check_kept(instance, &url).map(|()| (name, data))),
+        )
     }
+}
+
+/// Whether it can be a provider's: consumers and rules have protocols of their own, and so has the word for nothing.
+fn is_providers(url: &DubboUrl) -> bool {
+    let others = ["absent", "condition", "consumer", "empty", "override", "route", "script"];
+    !others.contains(&&*url.protocol) || planted!("layout_dubbo_any_protocol")
+}
+
+fn check_providers(url: &DubboUrl) -> Result<(), LayoutError> {
+    let why = "it is none of a provider";
+    if is_providers(url) { Ok(()) } else { Err(LayoutError::NotExpressible { what: "protocol", why }) }
 }
 
 /// The interface that a URL is about: the path may be another.
@@ -396,6 +417,14 @@ impl Layout for DubboInterface {
 
     fn tells_time(&self) -> bool {
         true
+    }
+
+    fn rules_dir(&self, service: &str) -> Result<Option<String>, LayoutError> {
+        self.category_dir(service, Category::Configurators).map(Some)
+    }
+
+    fn rule(&self, found: &Found<'_>) -> Result<Option<Rule>, ReadError> {
+        DubboOverride::read(found.name, &self.application).map(Rule::Override).map(Some)
     }
 
     fn further(&self, instance: &Instance) -> Result<Vec<Further>, LayoutError> {

@@ -14,7 +14,7 @@ use super::curator::{port, same_id, service_dir};
 use super::extras::{self, Extra};
 use super::fields::{filled_map, optional_text, read_map, text};
 use super::form::{self, Form};
-use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, check_root, sequence};
+use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, Rule, check_root, sequence};
 use crate::registry::address::Address;
 use crate::registry::json::{Json, Style};
 use crate::registry::limits::FINAGLE_DRAIN_GRACE;
@@ -48,8 +48,8 @@ const EXTRAS: &[Extra] = &[
 /// | metadata | `metadata`; `menagerie.shard` there is the field `shard` |
 /// | everything else | `menagerie.version`, `.weight`, `.zone`, `.tags`, `.registered_at_ms`, `.rpc`, `.status_reason` |
 ///
-/// `weight` is read by our own readers. Finagle's weights stand in znodes beside the members, `vector_*`, which
-/// [`WeightVector`] reads; they are not written.
+/// `weight` is read by our own readers. Finagle's weights stand in znodes beside the members, `vector_*`: a [`WeightVector`] each,
+/// which views multiply into the weights. They are not written.
 #[derive(Clone, Debug)]
 pub struct ServerSet {
     root: String,
@@ -189,6 +189,14 @@ impl Layout for ServerSet {
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {
         same_id(self, instance, found)
+    }
+
+    fn rule(&self, found: &Found<'_>) -> Result<Option<Rule>, ReadError> {
+        if WeightVector::is_named(found.name) {
+            WeightVector::read(found).map(Rule::Weights).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn drain_grace(&self) -> Duration {

@@ -1,5 +1,7 @@
 //! Weights beside a server set: znodes named `vector_*`, each a list of which members weigh how much.
 
+use std::collections::BTreeMap;
+
 use crate::registry::address::Address;
 use crate::registry::json::Json;
 use crate::registry::layout::form::parse;
@@ -14,24 +16,13 @@ const MOST: f64 = 1_000_000.0;
 
 /// One `vector_*` znode of a server set.
 ///
-/// Whoever reads a set together with all its vectors gives every member [`of`](Self::of) as its weight: then 100 stands for a
-/// weight of 1.
-#[derive(Clone, Debug, PartialEq)]
+/// A view multiplies the weight of every member by [`of`](Self::of) as soon as there is a vector: then 100 stands for a weight
+/// of 1.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct WeightVector {
-    entries: Vec<Entry>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    select: Select,
-    weight: f64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Select {
-    Member(String),
-    Address(Address),
-    Shard(i32),
+    members: BTreeMap<String, f64>,
+    addresses: BTreeMap<Address, f64>,
+    shards: BTreeMap<i32, f64>,
 }
 
 impl WeightVector {
@@ -52,43 +43,44 @@ impl WeightVector {
         let json = parse(found)?;
         let list =
             json.member("vector").and_then(Json::as_array).ok_or(ReadError::Field { field: "vector" })?;
-        Ok(Self { entries: list.iter().filter_map(Entry::read).collect() })
+        let mut vector = Self::default();
+        for entry in list {
+            vector.add(entry);
+        }
+        Ok(vector)
     }
 
     /// The weight of a member under all these vectors: the product of all that select it, 100 for 1, at most a million.
     #[must_use]
     pub fn of<'a>(vectors: impl IntoIterator<Item = &'a Self>, leaf_name: &str, instance: &Instance) -> u32 {
-        let entries = vectors.into_iter().flat_map(|vector| &vector.entries);
-        let weights =
-            entries.filter(|entry| entry.select.takes(leaf_name, instance)).map(|entry| entry.weight);
-        whole(ONE * weights.product::<f64>())
+        whole(ONE * vectors.into_iter().map(|vector| vector.factor(leaf_name, instance)).product::<f64>())
     }
-}
 
-impl Entry {
-    fn read(entry: &Json) -> Option<Self> {
+    /// Takes an entry in; one that selects nothing known changes nothing.
+    fn add(&mut self, entry: &Json) -> Option<()> {
         let (what, argument) = entry.member("select")?.as_str()?.split_once('=')?;
-        let select = match what {
-            "member" => Select::Member(argument.to_owned()),
-            "inet" => Select::Address(argument.parse().ok()?),
-            "shard" => Select::Shard(argument.parse().ok()?),
-            _ => return None,
-        };
         let weight = match entry.member("weight") {
             Some(Json::Number(text)) => text.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0)?,
             _ => 1.0,
         };
-        Some(Self { select, weight })
+        let factor = match what {
+            "member" => self.members.entry(argument.to_owned()).or_insert(1.0),
+            "inet" => self.addresses.entry(argument.parse().ok()?).or_insert(1.0),
+            "shard" => self.shards.entry(argument.parse().ok()?).or_insert(1.0),
+            _ => return None,
+        };
+        *factor *= weight;
+        Some(())
     }
-}
 
-impl Select {
-    fn takes(&self, leaf_name: &str, instance: &Instance) -> bool {
-        match self {
-            Self::Member(name) => name == leaf_name,
-            Self::Address(address) => *address == instance.address,
-            Self::Shard(shard) => instance.metadata.get(super::SHARD) == Some(&shard.to_string()),
-        }
+    fn factor(&self, leaf_name: &str, instance: &Instance) -> f64 {
+        let shard = instance.metadata.get(super::SHARD).and_then(|shard| super::read_shard(shard));
+        let selected = [
+            self.members.get(leaf_name),
+            self.addresses.get(&instance.address),
+            shard.and_then(|shard| self.shards.get(&shard)),
+        ];
+        selected.into_iter().flatten().product()
     }
 }
 

@@ -97,7 +97,10 @@ fn every_category_has_its_directory_and_consumers_their_leaves() {
     assert_eq!(leaf.path(), format!("/group/org.x.Demo/consumers/{expected}"));
     let url = DubboUrl::decode(&leaf.name).unwrap();
     assert_eq!((&*url.protocol, &*url.host, url.port), ("consumer", "10.0.0.9", None));
-    assert_eq!(read_with(&layout, &leaf.name), Err(ReadError::Field { field: "port" }));
+    assert_eq!(
+        read_with(&layout, &leaf.name),
+        Err(ReadError::Name { why: "its protocol is none of a provider" })
+    );
 }
 
 #[test]
@@ -144,5 +147,19 @@ fn directories_beside_the_interfaces_are_none() {
     assert_eq!(layout.service_at("org.x.Demo%24Inner").as_deref(), Some("org.x.Demo$Inner"));
     for dir in ["metadata", "mapping", "config", "%zz"] {
         assert_eq!(layout.service_at(dir), None, "{dir}");
+    }
+}
+
+#[test]
+fn what_is_no_provider_is_none_also_among_providers() {
+    let data = Bytes::new();
+    for protocol in ["override", "absent", "empty", "consumer", "route", "condition", "script"] {
+        let name = format!("{protocol}%3A%2F%2F10.0.0.5%3A20880%2Forg.x.Demo%3Fdisabled%3Dtrue");
+        let found = Found { name: &name, data: &data, stat: LeafStat::default() };
+        let refused = DubboInterface::new().read("org.x.Demo", &found);
+        assert_eq!(refused, Err(ReadError::Name { why: "its protocol is none of a provider" }), "{protocol}");
+        let instance = Instance::new("org.x.Demo", "i", "10.0.0.5:20880".parse().unwrap());
+        let written = DubboInterface::new().protocol(protocol).leaf(&instance);
+        assert!(matches!(written, Err(LayoutError::NotExpressible { what: "protocol", .. })), "{protocol}");
     }
 }
