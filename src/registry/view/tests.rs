@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::registry::layout::{GoMicro, LeafStat, Plain};
-use crate::registry::limits::{CHUNK_FIRST, CHUNK_GROW_BELOW_BYTES};
-use crate::registry::model::Lifetime;
+use crate::registry::layout::{DubboInterface, GoMicro, LeafStat, Plain};
+use crate::registry::limits::{CHUNK_FIRST, CHUNK_GROW_BELOW_BYTES, RULES};
+use crate::registry::model::{Lifetime, Status};
 
 const SESSION: LeafStat = LeafStat { ephemeral_owner: 0x1000, version: 0, czxid: 1, num_children: 0 };
 
@@ -330,4 +330,43 @@ fn events_elsewhere_ask_for_nothing() {
     view.on_children(ReadId(77), Ok([name(5)]));
     view.on_data(ReadId(78), Err(ReadFailure::TooLarge));
     assert_eq!((view.next_read(zero()), names(&view).len()), (None, 1));
+}
+
+/// Whoever is out of service by a rule is not shown before it is known.
+#[test]
+fn the_first_set_waits_for_the_rules_beside_it() {
+    let banned = "override%3A%2F%2F0.0.0.0%2Ftime%3Fdisabled%3Dtrue";
+    let lost = || Err::<[&str; 0], _>(ReadFailure::Lost);
+    let refused = || Err(ReadFailure::Refused(ErrorCode::NO_AUTH));
+    for (rules, status, invalid) in [
+        (Ok(vec![banned]), Status::OutOfService, 0),
+        (Ok(vec!["x", banned]), Status::OutOfService, 1),
+        (Ok(vec![]), Status::Up, 0),
+        (refused(), Status::Up, 1),
+    ] {
+        let mut view = View::new(Arc::new(DubboInterface::new()), "time", Pace::default(), 1).unwrap();
+        assert_eq!(view.rules_dir(), Some("/dubbo/time/configurators"));
+        view.on_connected();
+        let Some(Read::Children { id, .. }) = view.next_read(zero()) else { panic!("no list") };
+        view.on_children(id, Ok(["dubbo%3A%2F%2Fh%3A1%2Ftime"]));
+        present(&mut view, 1);
+        view.on_rules(lost());
+        assert_eq!((view.poll_change(), view.set()), (None, None));
+        view.on_rules(rules);
+        assert_eq!(view.poll_change().unwrap().set.iter().next().unwrap().status, status);
+        assert_eq!(view.invalid().count(), invalid);
+        // Equal rules are no change; what is known stays while they cannot be listed.
+        view.on_rules(lost());
+        view.on_rules(refused());
+        assert_eq!((view.poll_change(), view.invalid().count()), (None, 1));
+    }
+}
+
+#[test]
+fn rules_without_end_are_applied_up_to_a_bound() {
+    let mut view = View::new(Arc::new(DubboInterface::new()), "time", Pace::default(), 1).unwrap();
+    let rule = |number| format!("override%3A%2F%2F0.0.0.0%2Ftime%3Fweight%3D{number}");
+    view.on_rules(Ok((0..RULES + 3).map(rule)));
+    let left_out = view.invalid().filter(|one| one.reason == InvalidReason::TooMany).count();
+    assert_eq!((left_out, view.invalid().count()), (3, 3));
 }
