@@ -4,7 +4,7 @@ use menagerie::path;
 use menagerie::registry::layout::{
     Curator, DubboApplication, DubboInterface, GoMicro, Layout, Plain, Registrator, ServerSet, SpringCloud,
 };
-use menagerie::registry::{SavedError, SavedSet};
+use menagerie::registry::{Instance, SavedError, SavedSet};
 
 const SERVICE: &str = "time";
 
@@ -37,7 +37,7 @@ fn read(layout: &dyn Layout, text: &[u8]) -> Result<SavedSet, SavedError> {
     let saved = match SavedSet::decode(layout, SERVICE, text) {
         Ok(saved) => saved,
         Err(error) => {
-            assert!((1..400).contains(&error.to_string().len()), "{error}");
+            assert!((1..1000).contains(&error.to_string().len()), "{error}");
             return Err(error);
         }
     };
@@ -49,11 +49,14 @@ fn read(layout: &dyn Layout, text: &[u8]) -> Result<SavedSet, SavedError> {
     }
     let written = saved.encode(layout, SERVICE).expect("the service has a directory");
     let again = SavedSet::decode(layout, SERVICE, written.as_bytes()).expect("what we write we read");
-    let kept = saved.set.entries().iter().filter(|entry| layout.leaf(&entry.instance).is_ok());
-    assert!(
-        kept.eq(again.set.entries()) && again.saved_at_ms == saved.saved_at_ms,
-        "it reads as something else"
-    );
+    // What was read from a payload that says more is saved as that.
+    let is_kept = |instance: &Instance| {
+        layout.leaf(instance).is_ok() || instance.carried.is_some() && layout.name() != "dubbo"
+    };
+    let kept: Vec<_> = saved.set.entries().iter().filter(|entry| is_kept(&entry.instance)).collect();
+    let again_entries: Vec<_> = again.set.entries().iter().collect();
+    assert_eq!(kept, again_entries, "it reads as something else");
+    assert_eq!(again.saved_at_ms, saved.saved_at_ms);
     Ok(saved)
 }
 

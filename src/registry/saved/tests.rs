@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::registry::Instance;
-use crate::registry::layout::{GoMicro, Plain};
+use crate::registry::layout::{DubboInterface, GoMicro, Plain};
 
 fn set(layout: &dyn Layout, hosts: usize) -> Set {
     let entry = |host| {
@@ -69,6 +69,32 @@ fn a_text_that_is_none_is_refused_by_name() {
         let error = read(&sealed(&changed)).to_string();
         assert!(error.starts_with(named), "{to}: {error}");
     }
+}
+
+#[test]
+fn what_the_model_does_not_tell_is_saved_as_it_was_and_who_is_banned_is_not() {
+    let odd =
+        Bytes::from_static(br#"{"name":"time","version":"1","x":"&","nodes":[{"id":"a","address":"h:1"}]}"#);
+    let read = |layout: &dyn Layout, name: &str, data: &Bytes| {
+        let stat = LeafStat { ephemeral_owner: 1, ..LeafStat::default() };
+        let instance = layout.read("time", &Found { name, data, stat }).unwrap();
+        Entry { leaf: name.into(), instance: Arc::new(instance) }
+    };
+    let again = |layout: &dyn Layout, entry: Entry| {
+        let set = SavedSet { set: Set::from_sorted(vec![entry]), saved_at_ms: 5 };
+        SavedSet::decode(layout, "time", set.encode(layout, "time").unwrap().as_bytes()).unwrap().set
+    };
+    let micro = GoMicro::new();
+    let entry = read(&micro, "a", &odd);
+    assert!(entry.instance.carried.is_some());
+    assert_eq!(again(&micro, entry.clone()).entries(), [entry]);
+    let dubbo = DubboInterface::new();
+    let mut entry = read(&dubbo, "dubbo%3A%2F%2Fh%3A1%2Ftime", &Bytes::new());
+    assert_eq!(again(&dubbo, entry.clone()).entries(), [entry.clone()]);
+    Arc::make_mut(&mut entry.instance).weight = 50;
+    assert_eq!(again(&dubbo, entry.clone()).len(), 1, "who weighs otherwise is there");
+    Arc::make_mut(&mut entry.instance).status = Status::OutOfService;
+    assert!(again(&dubbo, entry).is_empty());
 }
 
 proptest! {
