@@ -15,6 +15,7 @@ mod error;
 mod events;
 mod fixed;
 mod follow;
+mod health_check;
 mod json;
 pub mod layout;
 pub mod limits;
@@ -39,6 +40,7 @@ pub use balance::Balance;
 pub use error::Error;
 pub use events::{ServiceEvent, ServiceEvents, ServiceStats, SourceState, ViewHealth};
 pub use fixed::Fixed;
+pub use health_check::{CheckFailure, CheckReport, HealthCheck, HealthCheckError};
 pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::follow::Follow;
 use super::reconcile::{Conflict, State};
-use super::{Error, Instance};
+use super::{CheckReport, Error, Instance};
 use crate::jute::ErrorCode;
 use crate::session::End;
 
@@ -34,6 +34,11 @@ pub(super) trait Control: Send + Sync {
 
     /// Registers nothing any more. May come twice.
     fn withdraw(&self);
+
+    /// Where the health checks stand that gate the registration.
+    fn checks(&self) -> Vec<CheckReport> {
+        Vec::new()
+    }
 }
 
 /// Whether an instance stays where it is registered, and can be.
@@ -95,6 +100,28 @@ impl Registered {
         status: watch::Receiver<RegistrationStatus>,
     ) -> Self {
         Self { control, instance: Mutex::new(instance), status }
+    }
+
+    /// The same registration behind another control, which is made of this handle.
+    pub(super) fn behind(
+        self,
+        instance: Arc<Instance>,
+        control: impl FnOnce(Self) -> Box<dyn Control>,
+    ) -> Self {
+        let status = self.status.clone();
+        Self::new(control(self), instance, status)
+    }
+
+    /// Withdraws the wish, as dropping the handle does.
+    pub(super) fn withdraw(&self) {
+        self.control.withdraw();
+    }
+
+    /// Where the health checks stand that gate the registration, in the order in which they were given: see
+    /// [`register_checked`](super::Registration::register_checked). Never blocks.
+    #[must_use]
+    pub fn checks(&self) -> Vec<CheckReport> {
+        self.control.checks()
     }
 
     /// The instance as it is wished to be registered, its address and id settled.
