@@ -15,9 +15,9 @@ mod rise_fall;
 mod target;
 
 #[cfg(test)]
-mod gate_tests;
+mod gate_test;
 #[cfg(test)]
-mod probe_tests;
+mod probe_test;
 
 use std::fmt;
 use std::future::Future;
