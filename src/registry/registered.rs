@@ -112,6 +112,11 @@ impl Registered {
         Self::new(control(self), instance, status)
     }
 
+    /// What tells where it stands.
+    pub(super) fn receiver(&self) -> watch::Receiver<RegistrationStatus> {
+        self.status.clone()
+    }
+
     /// Withdraws the wish, as dropping the handle does.
     pub(super) fn withdraw(&self) {
         self.control.withdraw();

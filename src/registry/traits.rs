@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fixed::Fixed;
+use super::health::RegistryHealth;
 use super::health_check::{Gating, HealthCheck};
 use super::memory::Memory;
 use super::names::ServiceNames;
@@ -105,6 +106,25 @@ pub trait Registry: Registration + Discovery {
     /// # Errors
     /// [`Error::Client`] without ZooKeeper's word: registrations may live until the session times out.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// How it fares: its session, what is registered through it, and what is discovered. Never waits for the network.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), menagerie::registry::Error> {
+    /// use menagerie::registry;
+    ///
+    /// let registry = registry::connect("static:time=10.0.0.1:80").await?;
+    /// let times = registry.discover("time").await?;
+    /// // What a readiness endpoint answers.
+    /// let health = registry.health();
+    /// let (status, body) = (if health.is_ready() { 200 } else { 503 }, health.to_string());
+    /// assert_eq!((status, body.as_str()), (200, "good"));
+    /// # drop(times);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn health(&self) -> RegistryHealth;
 }
 
 /// Opens the registry that a URL names, so that application code names none:

@@ -20,6 +20,7 @@ mod discovery;
 mod embedded;
 mod fates;
 mod fencing;
+mod health;
 mod health_checks;
 mod imitations;
 mod lifecycle;

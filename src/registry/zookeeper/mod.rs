@@ -24,6 +24,7 @@ use self::listing::Lister;
 use self::places::Places;
 use self::register::{Keeper, Wish};
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
+use super::health::{Ledger, RegistryHealth};
 use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
@@ -50,6 +51,7 @@ pub struct ZooKeeper {
     probes: bool,
     saved_in: Option<Arc<Path>>,
     places: Places,
+    ledger: Ledger,
 }
 
 impl ZooKeeper {
@@ -75,6 +77,7 @@ impl ZooKeeper {
             probes: true,
             saved_in: None,
             places: Places::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -167,7 +170,7 @@ impl ZooKeeper {
         let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
         runtime.spawn(keeper.run());
         runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
-        Ok(Registered::new(Box::new(control), instance, receiver))
+        Ok(self.ledger.registered(Registered::new(Box::new(control), instance, receiver)))
     }
 
     /// A view of the service, which need not have been read.
@@ -182,7 +185,8 @@ impl ZooKeeper {
             discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
         let task = runtime.spawn(follower.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
-        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
+        let services = if self.probes { services.probed_on(runtime.clone()) } else { services };
+        Ok(self.ledger.discovered(services))
     }
 
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
@@ -249,5 +253,9 @@ impl Discovery for ZooKeeper {
 impl Registry for ZooKeeper {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(self.client.close().await?) })
+    }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(Some(self.client.status()))
     }
 }
