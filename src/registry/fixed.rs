@@ -65,7 +65,7 @@ fn state(list: &Set, instance: &Instance) -> RegistrationState {
     if list.iter().any(|other| other.address == instance.address) {
         return RegistrationState::Registered;
     }
-    warn!(service = %instance.service, address = %instance.address, "not in the fixed list of instances");
+    warn!(target: "menagerie::registration", service = %instance.service, address = %instance.address, "not in the fixed list of instances");
     RegistrationState::Pending
 }
 

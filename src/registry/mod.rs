@@ -30,6 +30,7 @@ mod read_failure;
 pub mod reconcile;
 mod registered;
 mod rng;
+mod seldom;
 mod services;
 mod traits;
 mod union;

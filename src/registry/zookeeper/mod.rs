@@ -11,6 +11,7 @@ mod places;
 mod register;
 mod requests;
 mod session;
+mod telling;
 mod watching;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::debug;
 
 use self::disk::Disk;
 use self::listing::Lister;
@@ -150,7 +152,7 @@ impl ZooKeeper {
         if self.layout.tells_time() && instance.registered_at_ms.is_none() {
             instance.registered_at_ms = wall_clock_ms();
         }
-        tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
+        debug!(target: "menagerie::registration", service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
         Ok(instance)
     }
 

@@ -8,11 +8,11 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Sleep;
-use tracing::{debug, warn};
 
 use super::places::Place;
 use super::requests::{Pending, WatchedLeaf, read_leaf, write};
 use super::session::{Connected, Fact, Sessions, now};
+use super::telling;
 use crate::Client;
 use crate::client::Changed;
 use crate::registry::layout::{Found, Layout};
@@ -137,8 +137,10 @@ impl Keeper {
             }
         };
         // The place is free before anybody hears that the registration is over.
-        let Self { place, status, .. } = self;
+        let Self { place, status, standing, .. } = self;
         drop(place);
+        let before = status.borrow().state;
+        telling::turned(&standing.leaf().path(), before, last);
         status.send_modify(|status| status.state = last);
     }
 
@@ -154,16 +156,12 @@ impl Keeper {
             Step::Wait(span) => Some(Box::pin(tokio::time::sleep(span))),
             _ => None,
         };
-        if let Step::ReplacePersistent { .. } = step {
-            let path = self.standing.leaf().path();
-            warn!(%path, "a persistent registration of this instance is replaced by an ephemeral one");
-        }
         if let Some(client) = self.session.clone() {
             let leaf = self.standing.leaf();
             if let Step::ReadBack { sync } = step {
                 self.reading = Some(Box::pin(read_leaf(client, leaf.path(), sync, self.changed.is_some())));
             } else if step.is_write() {
-                debug!(path = %leaf.path(), ?step, "registration");
+                telling::step(&leaf.path(), &step);
                 self.writes += 1;
                 self.writing = Some(Box::pin(write(client, leaf.clone(), step)));
             }
@@ -181,7 +179,9 @@ impl Keeper {
             writes: self.writes,
             refusal: self.standing.last_refusal(),
         };
+        let before = self.status.borrow().state;
         self.status.send_if_modified(|status| std::mem::replace(status, new) != new);
+        telling::turned(&self.standing.leaf().path(), before, new.state);
     }
 
     /// What the session is comes first, then wishes, then events, then answers: an event is known before the answer to
