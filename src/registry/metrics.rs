@@ -26,6 +26,7 @@ impl Services {
             Metric::flag("menagerie_view_ended", matches!(self.health(), ViewHealth::Ended(_))),
         ];
         all.extend(self.stats().metrics());
+        all.extend(planted!("operations_metric_untold").then(|| Metric::flag("menagerie_view_untold", true)));
         all.into_iter().map(|metric| metric.label("service", self.service())).collect()
     }
 }

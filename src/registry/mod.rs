@@ -24,6 +24,8 @@ mod memory;
 mod metrics;
 mod model;
 mod names;
+#[cfg(test)]
+mod operations_test;
 mod picker;
 mod prober;
 mod read_failure;

@@ -129,9 +129,10 @@ impl Shared {
                     self.tallies.suspected.fetch_add(1, Ordering::Relaxed);
                     debug!(target: "menagerie::picks", %service, %id, %address, "a call failed: a suspect");
                 }
-                Reason::Ejected { .. } => {
+                Reason::Ejected { until } => {
                     self.tallies.ejected.fetch_add(1, Ordering::Relaxed);
-                    warn!(target: "menagerie::picks", %service, %id, %address, ?reason, "calls fail: ejected");
+                    let span = until.saturating_duration_since(now);
+                    warn!(target: "menagerie::picks", %service, %id, %address, ?span, "calls fail: ejected");
                 }
             }
         }

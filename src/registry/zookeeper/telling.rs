@@ -33,6 +33,9 @@ pub(super) fn turned(path: &str, before: RegistrationState, now: RegistrationSta
 
 /// What is being done for a registration.
 pub(super) fn step(path: &str, step: &Step) {
+    if planted!("registry_log_payload") {
+        debug!(target: "menagerie::registration", path, ?step, "a step of a registration");
+    }
     let step = match step {
         Step::Nothing => "nothing",
         Step::AwaitSession => "await a session",
