@@ -145,7 +145,7 @@ impl Shared {
                 Some(instance) => self.inner.update(Instance::clone(&instance))?,
                 None => self.inner.withdraw(),
             }
-            if self.lock().moves == moves || planted!("health_ghost") {
+            if self.lock().moves == moves || planted!("health_late_wish") {
                 return Ok(());
             }
         }

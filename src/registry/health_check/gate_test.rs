@@ -132,40 +132,39 @@ async fn no_check_brings_back_what_was_withdrawn() {
     assert!(services.snapshot().is_empty());
 }
 
-/// A registry under which the owner withdraws at the very moment at which a check has risen.
+/// A registry under which the owner wishes something else at the very moment at which a check has risen.
 struct Meanwhile {
     outer: Arc<Mutex<Option<Registered>>>,
-    done: Arc<Mutex<Vec<&'static str>>>,
+    wished: Arc<Mutex<Vec<(String, Status)>>>,
 }
 
 impl Control for Meanwhile {
-    fn update(&self, _: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
         let outer = self.outer.lock().unwrap().take();
-        drop(outer);
-        self.done.lock().unwrap().push("update");
+        if let Some(outer) = outer.filter(|_| instance.version.is_empty()) {
+            outer.update(Instance { version: String::from("2"), ..Instance::clone(&outer.instance()) })?;
+            *self.outer.lock().unwrap() = Some(outer);
+        }
+        self.wished.lock().unwrap().push((instance.version.clone(), instance.status));
         Ok(())
     }
 
-    fn withdraw(&self) {
-        self.done.lock().unwrap().push("withdraw");
-    }
+    fn withdraw(&self) {}
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_check_that_rises_meanwhile_brings_back_what_was_withdrawn() {
-    let (outer, done) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
-    let inner = Meanwhile { outer: Arc::clone(&outer), done: Arc::clone(&done) };
+async fn who_comes_late_with_an_older_wish_looks_again() {
+    let (outer, wished) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
+    let inner = Meanwhile { outer: Arc::clone(&outer), wished: Arc::clone(&wished) };
     let wish = Instance::builder("time").id("a").host("10.0.0.1").port(1);
-    let checks = vec![Switch::new(true).check("disk")];
-    let (_, gating) = Gating::new(wish, checks).unwrap();
+    let (_, gating) = Gating::new(wish, vec![Switch::new(true).check("disk")]).unwrap();
     let instance = Arc::new(Instance::new("time", "a", "10.0.0.1:1".parse().unwrap()));
     let (_status, receiver) = watch::channel(RegistrationStatus::PENDING);
     *outer.lock().unwrap() = Some(gating.around(Registered::new(Box::new(inner), instance, receiver)));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(outer.lock().unwrap().is_none(), "the check has risen");
-    let done = done.lock().unwrap().clone();
-    assert_eq!(done.iter().filter(|act| **act == "update").count(), 1, "{done:?}");
-    assert_eq!(done.last(), Some(&"withdraw"), "{done:?}");
+    let wished = wished.lock().unwrap().clone();
+    assert!(wished.contains(&(String::new(), Status::Up)), "the older one came: {wished:?}");
+    assert_eq!(wished.last(), Some(&(String::from("2"), Status::Up)), "{wished:?}");
 }
 
 #[tokio::test(start_paused = true)]
