@@ -25,6 +25,39 @@
 //! Health checks of one's own ([`register_checked`](crate::registry::Registration::register_checked)) take an instance out of service, and are no part of this: what is
 //! out of service because it wants no calls is as wished.
 //!
+//! # Health checks
+//!
+//! An instance that is registered with checks is up only while all of them pass. Until then, and when one falls, it is wished out of service, and the reason
+//! names the check. Where the layout has no word for that, it has no leaf.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), menagerie::registry::Error> {
+//! use menagerie::registry::{self, HealthCheck, Instance};
+//!
+//! let registry = registry::connect("zk://zk1,zk2,zk3/prod").await?;
+//! let checks = vec![
+//!     HealthCheck::http("/health")?,
+//!     HealthCheck::custom("queue", || async { Ok::<(), std::io::Error>(()) }),
+//! ];
+//! let orders = registry.register_checked(Instance::builder("orders").port(8080), checks).await?;
+//! println!("{:?}", orders.checks());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | here | Consul's agent | Registrator on ZooKeeper |
+//! |---|---|---|---|
+//! | who asks | the process itself | an agent on its host | nobody: `SERVICE_CHECK_*` become attributes that nothing reads |
+//! | before the first answer | down, unless `up_at_first` | critical, unless the definition says otherwise | listed as soon as the container runs |
+//! | passes | TCP: a connection; HTTP: 200 to 299 | the same; 429 is a warning | a container that runs |
+//! | time for an answer | 2 s | 10 s | |
+//! | answers that make a difference | 2 successes or 3 failures in a row, asked every 0.5 s meanwhile | one, unless told | |
+//! | several | all must pass | the worst counts | |
+//! | what a failed one does | out of service, or no leaf; the wish stays | it stays in the catalogue as critical; after a time that is set it is removed for good | |
+//! | HTTPS | by a function of yours | yes | |
+//!
+//! A check that asks what all instances share, a database perhaps, takes all of them out at once. Check what this process alone can be ill with.
+//!
 //! # Metrics
 //!
 //! No metrics crate is taken on: [`Client::metrics`](crate::Client::metrics), [`Registered::metrics`](crate::registry::Registered::metrics),
@@ -57,6 +90,8 @@
 //! | `menagerie_registry_troubles` | gauge |  | things that are not as they should be | it is not 0 for minutes |
 //! | `menagerie_registration_state` | gauge | state, service, id | 1 for the state in which the registration is, 0 for the others | `conflict` or `ended`; `pending` for longer than a session timeout |
 //! | `menagerie_registration_writes_total` | counter | service, id | writes tried for it | it grows without an outage: others undo the work, or a health check flaps |
+//! | `menagerie_registration_wishes_total` | counter | service, id | how often it was wished otherwise, by you or by its health checks | never |
+//! | `menagerie_registration_losses_total` | counter | service, id | how often it was lost after it had been as wished | it grows: sessions expire, or others delete or change it |
 //! | `menagerie_registration_refused` | gauge | service, id | 1 while the server refuses to read or write it | 1: mostly an ACL |
 //! | `menagerie_health_check_up` | gauge | check, service, id | 1 while the check lets the instance be up | 0 |
 //! | `menagerie_health_check_runs_total` | counter | check, service, id | how often it was asked | it stands still: a check blocks its thread |
@@ -116,6 +151,10 @@
 //! | [`ConflictKind::Foreign`](crate::registry::reconcile::ConflictKind::Foreign) | another instance's znode | find out whose it is; ids must differ |
 //! | [`ConflictKind::Twin`](crate::registry::reconcile::ConflictKind::Twin) | a living process registers the same id | give each process its own id |
 //! | [`ConflictKind::KeptPersistent`](crate::registry::reconcile::ConflictKind::KeptPersistent) | a persistent znode of this instance, which is to be kept | delete it, or do without `keep_persistent` |
+//! | [`reconcile::Loss::Expired`](crate::registry::reconcile::Loss::Expired) | its session ended, and the leaf with it | nothing; often: a longer session timeout |
+//! | [`reconcile::Loss::Deleted`](crate::registry::reconcile::Loss::Deleted) | somebody deleted the leaf | find out who cleans up there |
+//! | [`reconcile::Loss::Changed`](crate::registry::reconcile::Loss::Changed) | somebody set other data | find out who else writes this instance |
+//! | [`reconcile::Loss::Taken`](crate::registry::reconcile::Loss::Taken) | a living process registers the same id, and has taken the leaf | give each process its own id |
 //! | [`ServiceEvent::Snapshot`](crate::registry::ServiceEvent::Snapshot) | the present set, first of all | take it |
 //! | [`ServiceEvent::Added`](crate::registry::ServiceEvent::Added) | an instance on a new leaf | nothing |
 //! | [`ServiceEvent::Updated`](crate::registry::ServiceEvent::Updated) | an instance that differs on the same leaf | compare old and new |
@@ -150,12 +189,13 @@
 //! | `menagerie::client` | warn | digest credentials travel to another machine in plain text | server | anybody on the way can read the password | use a transport with TLS |
 //! | `menagerie::client` | warn | the machine slept, or its clock was set: looking whether the session lives | slept | the clock jumped | nothing; leases from before are not believed |
 //! | `menagerie::registration` | debug | address settled | service, id, address, source | where the announced address comes from | compare it when nobody can call the instance |
-//! | `menagerie::registration` | info | registered | path | the leaf is as wished | nothing |
-//! | `menagerie::registration` | info | nothing is registered, as wished | path | deregistered, or wants no calls | nothing |
-//! | `menagerie::registration` | debug | a registration is not as wished | path | it is being done, or ZooKeeper is away | nothing |
+//! | `menagerie::registration` | info | registered | service, id | all is in the tree as wished | nothing |
+//! | `menagerie::registration` | info | nothing is registered, as wished | service, id | deregistered, or wants no calls | nothing |
+//! | `menagerie::registration` | debug | a registration is not as wished | service, id | it is being done, or ZooKeeper is away | nothing |
+//! | `menagerie::registration` | warn | a registration was lost, and is made again | service, id, loss | it had been as wished | see the loss above |
 //! | `menagerie::registration` | warn | somebody else's znode is in a registration's place | path, kind, owner | a conflict | see the kind above; `owner` is a session of the server's log |
-//! | `menagerie::registration` | warn | a registration ends with its client | path, end | nothing more is done | a new client |
-//! | `menagerie::registration` | debug | a step of a registration | path, step | a read or write is begun for it | nothing |
+//! | `menagerie::registration` | warn | a registration ends with its client | service, id, end | nothing more is done | a new client |
+//! | `menagerie::registration` | debug | a write of a registration | path, step, together | a write is begun for it, with so many in one transaction | nothing |
 //! | `menagerie::registration` | warn | a persistent registration of this instance is replaced by an ephemeral one | path | another program registered the same instance, to stay for ever | let only one of them register it |
 //! | `menagerie::registration` | warn | leaves of another layout stand where this one registers | dir, clash | readers of one of the layouts would break | use another root |
 //! | `menagerie::registration` | debug | who else registers here is not known | dir, error | the directory could not be read | nothing |
@@ -236,9 +276,20 @@
 //! | [`ReadError::OtherService`](crate::registry::layout::ReadError::OtherService) | it belongs to a service whose name has the same path | rename one |
 //! | [`ReadError::Directory`](crate::registry::layout::ReadError::Directory) | it has children, and a leaf of this layout has none | is it the right root? |
 //! | [`ReadError::Name`](crate::registry::layout::ReadError::Name) | its name is none of this layout | is it the right layout? |
+//! | [`JsonErrorKind::Truncated`](crate::registry::layout::JsonErrorKind::Truncated) | the JSON ends too early | find its writer |
+//! | [`JsonErrorKind::Unexpected`](crate::registry::layout::JsonErrorKind::Unexpected) | a byte that cannot stand there | find its writer |
+//! | [`JsonErrorKind::Trailing`](crate::registry::layout::JsonErrorKind::Trailing) | something follows the value | find its writer |
+//! | [`JsonErrorKind::TooDeep`](crate::registry::layout::JsonErrorKind::TooDeep) | more than 64 levels | find its writer |
 //! | [`ReadFailure::Lost`](crate::registry::ReadFailure::Lost) | the connection or the session went | nothing; it is read again |
 //! | [`ReadFailure::Refused`](crate::registry::ReadFailure::Refused) | the server refused | mostly an ACL |
 //! | [`ReadFailure::TooLarge`](crate::registry::ReadFailure::TooLarge) | larger than a reply may be | raise `inbound_limit` |
+//! | [`SavedError::TooLarge`](crate::registry::SavedError::TooLarge) | a saved set over 64 MiB | it is not saved; nothing else suffers |
+//! | [`SavedError::Damaged`](crate::registry::SavedError::Damaged) | cut off, changed since, or none of ours | delete the file |
+//! | [`SavedError::Json`](crate::registry::SavedError::Json) | not JSON | delete the file |
+//! | [`SavedError::Field`](crate::registry::SavedError::Field) | a field is missing, or a leaf there twice | delete the file |
+//! | [`SavedError::Other`](crate::registry::SavedError::Other) | of another view, layout or version | one folder for each program and layout |
+//! | [`SavedError::Leaf`](crate::registry::SavedError::Leaf) | a leaf stands for no instance | delete the file |
+//! | [`SavedError::Layout`](crate::registry::SavedError::Layout) | the service has no directory in this layout | see above |
 //! | [`HealthCheckError::Https`](crate::registry::HealthCheckError::Https) | there is no TLS in here | `HealthCheck::custom` with an HTTP client of yours |
 //! | [`HealthCheckError::NotHttp`](crate::registry::HealthCheckError::NotHttp) | neither a path nor an `http:` URL | begin it with `/` or `http://` |
 //! | [`HealthCheckError::Credentials`](crate::registry::HealthCheckError::Credentials) | a URL with a user in it | leave it out |

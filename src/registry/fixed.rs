@@ -70,15 +70,16 @@ fn state(list: &Set, instance: &Instance) -> RegistrationState {
 }
 
 impl Control for Listed {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
         check_stays(&self.service, &self.id, instance)?;
         let state = state(&self.list, instance);
         self.status.send_modify(|status| status.state = state);
-        Ok(())
+        Ok(0)
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.status.send_modify(|status| status.state = RegistrationState::Withdrawn);
+        0
     }
 }
 

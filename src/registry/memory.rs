@@ -148,7 +148,7 @@ struct Place {
 }
 
 impl Control for Arc<Place> {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
         check_stays(&self.service, &self.leaf, instance)?;
         let mut services = self.shared.lock();
         if self.withdrawn.load(Ordering::Acquire) {
@@ -160,11 +160,12 @@ impl Control for Arc<Place> {
         drop(services);
         publication.publish();
         self.status.send_modify(|status| status.writes += 1);
-        Ok(())
+        Ok(0)
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.end(RegistrationState::Withdrawn);
+        0
     }
 }
 

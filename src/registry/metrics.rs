@@ -32,7 +32,7 @@ impl Services {
 }
 
 fn registration_metrics(status: RegistrationStatus) -> Vec<Metric> {
-    let RegistrationStatus { state, writes, refusal } = status;
+    let RegistrationStatus { state, writes, refusal, wish, losses, last_loss: _ } = status;
     let states = ["pending", "registered", "conflict", "withdrawn", "ended"];
     let present = match state {
         RegistrationState::Pending => "pending",
@@ -46,6 +46,8 @@ fn registration_metrics(status: RegistrationStatus) -> Vec<Metric> {
     let mut all: Vec<_> = states.into_iter().map(is).collect();
     all.push(Metric::counter("menagerie_registration_writes_total", writes));
     all.push(Metric::flag("menagerie_registration_refused", refusal.is_some()));
+    all.push(Metric::counter("menagerie_registration_wishes_total", wish));
+    all.push(Metric::counter("menagerie_registration_losses_total", losses));
     all
 }
 

@@ -32,8 +32,11 @@ mod read_failure;
 pub mod reconcile;
 mod registered;
 mod rng;
+mod saved;
 mod seldom;
 mod services;
+#[cfg(feature = "signal")]
+mod terminated;
 mod traits;
 mod union;
 mod url;
@@ -51,11 +54,14 @@ pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
-pub use names::{NamesChange, NamesChanges, ServiceNames};
+pub use names::{NamesChange, NamesChanges, NamesSource, ServiceNames};
 pub use picker::{Attempt, PickStats, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
+pub use saved::{SavedError, SavedSet};
 pub use services::{ServiceChanges, Services};
+#[cfg(feature = "signal")]
+pub use terminated::{Terminated, terminated};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
 pub use union::Union;
 pub use url::UrlError;

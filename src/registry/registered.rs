@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_core::Stream;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::follow::Follow;
-use super::reconcile::{Conflict, State};
-use super::{CheckReport, Error, Instance};
+use super::reconcile::{Conflict, Loss, State};
+use super::{CheckReport, Error, Instance, Status};
 use crate::jute::ErrorCode;
 use crate::session::End;
 
@@ -23,17 +25,28 @@ use crate::session::End;
 #[must_use = "dropping it withdraws the registration"]
 pub struct Registered {
     control: Box<dyn Control>,
-    instance: Mutex<Arc<Instance>>,
+    wished: Mutex<Wished>,
     status: watch::Receiver<RegistrationStatus>,
+}
+
+/// What was last wished.
+struct Wished {
+    instance: Arc<Instance>,
+    number: u64,
 }
 
 /// What a registry does for a handle.
 pub(super) trait Control: Send + Sync {
-    /// Registers this instead.
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error>;
+    /// Registers this instead. Yields the number of the wish, which its status names when it knows of it.
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error>;
 
     /// Registers nothing any more. May come twice.
-    fn withdraw(&self);
+    fn withdraw(&self) -> u64;
+
+    /// How long readers may go on calling an instance that has said that it drains.
+    fn drain_grace(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Where the health checks stand that gate the registration.
     fn checks(&self) -> Vec<CheckReport> {
@@ -76,10 +89,23 @@ pub struct RegistrationStatus {
     pub writes: u64,
     /// Why the server last refused a read or write for it, until a write succeeds.
     pub refusal: Option<ErrorCode>,
+    /// Which wish this is about: it grows with every [`Registered::update`].
+    pub wish: u64,
+    /// How often it was lost after it had been as wished. It only grows.
+    pub losses: u64,
+    /// How it was last lost.
+    pub last_loss: Option<Loss>,
 }
 
 impl RegistrationStatus {
-    pub(super) const PENDING: Self = Self { state: RegistrationState::Pending, writes: 0, refusal: None };
+    pub(super) const PENDING: Self = Self {
+        state: RegistrationState::Pending,
+        writes: 0,
+        refusal: None,
+        wish: 0,
+        losses: 0,
+        last_loss: None,
+    };
 }
 
 impl From<State> for RegistrationState {
@@ -99,7 +125,11 @@ impl Registered {
         instance: Arc<Instance>,
         status: watch::Receiver<RegistrationStatus>,
     ) -> Self {
-        Self { control, instance: Mutex::new(instance), status }
+        Self { control, wished: Mutex::new(Wished { instance, number: 0 }), status }
+    }
+
+    fn wished(&self) -> MutexGuard<'_, Wished> {
+        self.wished.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The same registration behind another control, which is made of this handle.
@@ -112,14 +142,14 @@ impl Registered {
         Self::new(control(self), instance, status)
     }
 
+    /// What does it, for who stands before it.
+    pub(super) fn control(&self) -> &dyn Control {
+        &*self.control
+    }
+
     /// What tells where it stands.
     pub(super) fn receiver(&self) -> watch::Receiver<RegistrationStatus> {
         self.status.clone()
-    }
-
-    /// Withdraws the wish, as dropping the handle does.
-    pub(super) fn withdraw(&self) {
-        self.control.withdraw();
     }
 
     /// Where the health checks stand that gate the registration, in the order in which they were given: see
@@ -132,7 +162,7 @@ impl Registered {
     /// The instance as it is wished to be registered, its address and id settled.
     #[must_use]
     pub fn instance(&self) -> Arc<Instance> {
-        self.instance.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.wished().instance.clone()
     }
 
     /// Where it stands now. Never blocks.
@@ -153,22 +183,25 @@ impl Registered {
         RegistrationEvents(Follow::new(self.status.clone()))
     }
 
-    /// Waits until it is registered.
+    /// Waits until it is registered as it was last wished.
     ///
     /// Cancel safe: the wish stands either way.
     ///
     /// # Errors
     /// [`Error::Ended`] if the registry's client ended first.
     pub async fn registered(&self) -> Result<(), Error> {
-        self.reached(|state| state == RegistrationState::Registered).await
+        let wish = self.wished().number;
+        self.reached(wish, |state| state == RegistrationState::Registered).await
     }
 
-    async fn reached(&self, wanted: impl Fn(RegistrationState) -> bool) -> Result<(), Error> {
+    async fn reached(&self, wish: u64, wanted: impl Fn(RegistrationState) -> bool) -> Result<(), Error> {
         let mut status = self.status.clone();
         loop {
-            let state = status.borrow_and_update().state;
+            let RegistrationStatus { state, wish: known, .. } = *status.borrow_and_update();
             match state {
-                state if wanted(state) => return Ok(()),
+                state if (known >= wish || planted!("registry_stale_state")) && wanted(state) => {
+                    return Ok(());
+                }
                 RegistrationState::Ended(end) => return Err(Error::Ended(end)),
                 _ => {}
             }
@@ -178,30 +211,80 @@ impl Registered {
         }
     }
 
-    /// Wishes the instance to be registered like this from now on: other metadata, another status. Returns at once;
-    /// [`status`](Self::status) tells when it is done. An instance that is draining or out of service is removed where
-    /// the layout has no word for that, and comes back when it is up.
+    /// Wishes the instance to be registered like this from now on: other metadata, another status, another address. Returns at
+    /// once; [`registered`](Self::registered) waits for it. Of several updates before ZooKeeper is in reach the last one is written. An
+    /// instance that is draining or out of service is removed where the layout has no word for that, and comes back
+    /// when it is up.
+    ///
+    /// Where the layout says in the leaf's name what has changed, as Dubbo's does, the new leaf is created and the old one deleted in one
+    /// transaction; if that is refused, the old one stays until the new one is there.
     ///
     /// # Errors
-    /// [`Error::Moved`] if it would be registered elsewhere; [`Error::Layout`] if it cannot be. Nothing changes then.
+    /// [`Error::Moved`] if it is another service or id; [`Error::Layout`] if it cannot be registered; [`Error::Taken`] if this
+    /// registry keeps another registration where it would go. Nothing changes then.
     pub fn update(&self, instance: Instance) -> Result<(), Error> {
         let instance = Arc::new(instance);
-        self.control.update(&instance)?;
-        *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = instance;
+        // Outside the lock: it may wake somebody who asks this handle.
+        let number = self.control.update(&instance)?;
+        let mut wished = self.wished();
+        if number >= wished.number {
+            *wished = Wished { instance, number };
+        }
         Ok(())
     }
 
-    /// Withdraws the registration and waits until it is gone: for as long as it takes, also through an outage. That
-    /// there is nothing to remove is success.
+    /// How long [`drain`](Self::drain) serves on: what readers of the layout need to hear of it.
+    #[must_use]
+    pub fn drain_grace(&self) -> Duration {
+        self.control.drain_grace()
+    }
+
+    /// Takes the instance out of service without a failed call: says that it drains, waits for
+    /// [`drain_grace`](Self::drain_grace), and deregisters. Serve on until it is ready.
     ///
-    /// Dropping the future is as dropping the handle: it goes on in the background for a while.
+    /// See [`drain_for`](Self::drain_for).
+    ///
+    /// # Errors
+    /// As [`deregister`](Self::deregister).
+    pub async fn drain(self) -> Result<(), Error> {
+        let grace = self.drain_grace();
+        self.drain_for(grace).await
+    }
+
+    /// The same with another grace. It begins when the registry has the status, or has removed the leaf in a layout without a
+    /// word for it. For that it waits no longer than the grace: while ZooKeeper is away, nobody hears of it anyway. Then it
+    /// deregisters, for as long as that takes: bound it by a timeout if the process has to end.
+    ///
+    /// Dropping the future is as dropping the handle, at whatever moment: no grace, and the leaf goes in the background.
+    ///
+    /// # Errors
+    /// As [`deregister`](Self::deregister), and as [`update`](Self::update) if the layout refuses the status; it is
+    /// deregistered at once then.
+    pub async fn drain_for(self, grace: Duration) -> Result<(), Error> {
+        let instance = self.instance();
+        if instance.status == Status::Up && !planted!("registry_drain_unsaid") {
+            self.update(Instance { status: Status::Draining, ..Instance::clone(&instance) })?;
+        }
+        let wish = self.wished().number;
+        let told = self.reached(wish, |state| state != RegistrationState::Pending);
+        let _ = timeout(grace, told).await;
+        let grace = if planted!("registry_drain_hasty") { Duration::ZERO } else { grace };
+        // Ends early only with the client.
+        let _ = timeout(grace, self.reached(wish, |_| false)).await;
+        self.deregister().await
+    }
+
+    /// Withdraws the registration and waits until it is gone: for as long as it takes, also through an outage. The wish goes
+    /// first, so nothing registers it again. That there is nothing to remove is success.
+    ///
+    /// Dropping the future is as dropping the handle: it goes on in the background.
     ///
     /// # Errors
     /// [`Error::Ended`] if the registry's client ended first. The registration ends with its session then.
     pub async fn deregister(self) -> Result<(), Error> {
-        self.control.withdraw();
+        let wish = self.control.withdraw();
         // The client's end is success too if its session was closed: nothing of it is left.
-        match self.reached(|state| state == RegistrationState::Withdrawn).await {
+        match self.reached(wish, |state| state == RegistrationState::Withdrawn).await {
             Err(Error::Ended(End::Closed | End::Expired)) => Ok(()),
             result => result,
         }

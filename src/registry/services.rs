@@ -126,11 +126,6 @@ impl Services {
         (self.seen.clone(), Arc::clone(&self.source))
     }
 
-    /// Whether the first complete set is there.
-    pub(super) fn has_set(&self) -> bool {
-        self.seen.borrow().set.is_some()
-    }
-
     /// The service's name.
     #[must_use]
     pub fn service(&self) -> &str {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::scrub::scrub;
+use super::scrub::{scrub, words};
 use super::{is_source, is_test_file, tree};
 
 const CHAPTER: &str = "src/manual/operations.rs";
@@ -74,6 +74,37 @@ fn every_line_of_the_log_has_its_row_in_the_manual() {
     assert!(written.len() > 30, "read the wrong files: {written:?}");
     let found = differences(&written, &listed(&files[CHAPTER]));
     assert!(found.is_empty(), "{CHAPTER}:\n{}", found.join("\n"));
+}
+
+/// The public enums of a source file that are errors, or events by their name: all of these have variants that somebody meets.
+fn meant_for_the_table(text: &str) -> Vec<String> {
+    let code = scrub(text);
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("pub enum ") {
+        let name = words(&code[at..]).nth(2).unwrap_or_default();
+        let derived = code[..at].rsplit("#[derive(").next().unwrap_or_default();
+        let is_its_own = !derived.contains('}') && !derived.contains(';');
+        let is_error = is_its_own && derived.split(")]").next().is_some_and(|list| list.contains("Error"));
+        if is_error || ["Event", "Error", "Failure"].iter().any(|end| name.ends_with(end)) {
+            found.push(name.to_owned());
+        }
+    }
+    found
+}
+
+#[test]
+fn every_error_and_event_of_the_registry_stands_in_the_manual() {
+    let files = tree();
+    let sources = files.iter().filter(|(path, _)| path.starts_with("src/registry/") && is_source(path));
+    let meant: Vec<_> = sources.flat_map(|(_, text)| meant_for_the_table(text)).collect();
+    assert!(meant.len() > 8, "read the wrong files: {meant:?}");
+    let has_rows = |name: &String| files[CHAPTER].contains(&format!("//! | [`{name}::"));
+    let missing: Vec<_> = meant.iter().filter(|name| !has_rows(name)).collect();
+    assert!(missing.is_empty(), "{CHAPTER} has no rows for {missing:?}");
+
+    let source = "#[derive(Debug, Error)]\n#[non_exhaustive]\npub enum A {\n X }\n#[derive(Debug)]\npub enum B { Y }\n\
+                  pub enum CEvent { Z }\n#[derive(Error)] struct D;\npub enum E { W }";
+    assert_eq!(meant_for_the_table(source), ["A", "CEvent"]);
 }
 
 #[test]

@@ -133,20 +133,21 @@ impl Shared {
         self.gate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wishes what is to be wished now. It is done outside the lock, since others are woken by it; who comes late with an
-    /// older outcome looks again.
-    fn apply(&self) -> Result<(), Error> {
+    /// Wishes what is to be wished now, and yields the wish's number. It is done outside the lock, since others are woken by it;
+    /// who comes late with an older outcome looks again.
+    fn apply(&self) -> Result<u64, Error> {
         loop {
             let (moves, outcome) = {
                 let gate = self.lock();
                 (gate.moves, (!gate.is_over).then(|| gate.outcome()))
             };
-            match outcome {
-                Some(instance) => self.inner.update(Instance::clone(&instance))?,
-                None => self.inner.withdraw(),
-            }
+            let control = self.inner.control();
+            let number = match outcome {
+                Some(instance) => control.update(&instance)?,
+                None => control.withdraw(),
+            };
             if self.lock().moves == moves || planted!("health_late_wish") {
-                return Ok(());
+                return Ok(number);
             }
         }
     }
@@ -179,7 +180,7 @@ impl Shared {
             _ => info!(target: "menagerie::health", %service, %id, check, "a health check rose"),
         }
         let applied = self.apply();
-        if let Err(error) = applied.or_else(|error| if self.lock().is_over { Ok(()) } else { Err(error) }) {
+        if let Some(error) = applied.err().filter(|_| !self.lock().is_over) {
             warn!(target: "menagerie::health", %service, %id, %error, "what a health check says cannot be registered");
         }
     }
@@ -192,7 +193,7 @@ struct Gated {
 }
 
 impl Control for Gated {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
         let before = {
             let mut gate = self.shared.lock();
             gate.moves += 1;
@@ -205,14 +206,18 @@ impl Control for Gated {
         })
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.tasks.iter().for_each(AbortHandle::abort);
         let mut gate = self.shared.lock();
         gate.is_over = true;
         gate.moves += 1;
         drop(gate);
         // Withdrawing does not fail.
-        let _ = self.shared.apply();
+        self.shared.apply().unwrap_or_default()
+    }
+
+    fn drain_grace(&self) -> Duration {
+        self.shared.inner.control().drain_grace()
     }
 
     fn checks(&self) -> Vec<CheckReport> {

@@ -139,17 +139,19 @@ struct Meanwhile {
 }
 
 impl Control for Meanwhile {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
         let outer = self.outer.lock().unwrap().take();
         if let Some(outer) = outer.filter(|_| instance.version.is_empty()) {
             outer.update(Instance { version: String::from("2"), ..Instance::clone(&outer.instance()) })?;
             *self.outer.lock().unwrap() = Some(outer);
         }
         self.wished.lock().unwrap().push((instance.version.clone(), instance.status));
-        Ok(())
+        Ok(0)
     }
 
-    fn withdraw(&self) {}
+    fn withdraw(&self) -> u64 {
+        0
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! The registry on ZooKeeper: what [`Standing`] and [`View`](super::view::View) ask for, done with a client.
+//! The registry on ZooKeeper: what [`Standings`](super::reconcile::Standings) and [`View`](super::view::View) ask for, done with a client.
 //!
 //! The client follows: after an expiry it goes on with a new session, and every registration and view with it. What is
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
@@ -13,6 +13,7 @@ mod requests;
 mod session;
 mod telling;
 mod watching;
+mod wish;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,13 +25,14 @@ use tracing::debug;
 use self::disk::Disk;
 use self::listing::Lister;
 use self::places::Places;
-use self::register::{Keeper, Wish};
+use self::register::Keeper;
+use self::telling::Telling;
+use self::wish::Wishes;
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
 use super::health::{Ledger, RegistryHealth};
 use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
-use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
@@ -158,18 +160,21 @@ impl ZooKeeper {
 
     async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
+            return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
+        }
         let instance = Arc::new(self.settled(builder).await?);
-        let leaf = self.layout.leaf(&instance)?;
-        let dir = leaf.dir.clone();
-        let place = self.places.claim(&leaf, &instance.service)?;
-        let keeps = self.layout.keeps_leaf(&instance);
-        let wish =
-            Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
-        let (wishes, wished) = watch::channel(wish);
+        let dir = self.layout.leaf(&instance)?.dir;
+        let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &instance)?;
         let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
-        let control = register::Wishes { layout: Arc::clone(&self.layout), path: leaf.path(), wishes };
-        let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
-        let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
+        let keeper = Keeper::new(
+            &self.client,
+            Arc::clone(&self.layout),
+            self.keep_persistent,
+            wished,
+            status,
+            Telling::about(&instance),
+        );
         runtime.spawn(keeper.run());
         runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
         Ok(self.ledger.registered(Registered::new(Box::new(control), instance, receiver)))
@@ -196,6 +201,14 @@ impl ZooKeeper {
         let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    /// The list of services, which need not have been read.
+    pub(super) fn listed(&self, runtime: &Handle) -> ServiceNames {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+        let task = runtime.spawn(lister.run());
+        ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()))
     }
 
     pub(super) fn probes(&self) -> bool {
@@ -242,10 +255,7 @@ impl Discovery for ZooKeeper {
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
-            let task = runtime.spawn(lister.run());
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            let names = self.listed(&runtime);
             names.first(DISCOVER_TIMEOUT).await?;
             Ok(names)
         })
