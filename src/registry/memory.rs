@@ -146,7 +146,8 @@ struct Place {
 }
 
 impl Control for Arc<Place> {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let [instance] = changed else { return Ok(0) };
         check_stays(&self.service, &self.leaf, instance)?;
         let mut services = self.shared.lock();
         if self.withdrawn.load(Ordering::Acquire) {
@@ -232,7 +233,7 @@ impl Registration for Memory {
             drop(held);
             self.shared.publish_names();
             let status = place.status.subscribe();
-            Ok(Registered::new(Box::new(place), instance, status))
+            Ok(Registered::new(Box::new(place), instance, Vec::new(), status))
         })
     }
 }

@@ -11,7 +11,7 @@ use menagerie_jute::ErrorCode;
 
 use super::batch::{Batch, Write};
 use super::{Conflict, Loss, Outcome, Seen, Standing, State, Step};
-use crate::registry::layout::{Further, Leaf};
+use crate::registry::layout::{Further, Leaf, ParentMode};
 use crate::registry::limits::{RECREATE_JITTER, SESSIONS_HELD};
 use crate::registry::read_failure::ReadFailure;
 use crate::registry::rng::SplitMix64;
@@ -23,6 +23,8 @@ pub struct Wished {
     pub leaf: Leaf,
     /// What it is to the registration.
     pub role: Role,
+    /// Which instance of the registration it is for.
+    pub of: usize,
 }
 
 /// What a znode is to a registration, and thus whose one is that is found in its place.
@@ -42,8 +44,18 @@ pub enum Role {
 impl Wished {
     /// The leaf that stands for an instance.
     #[must_use]
-    pub fn instance(leaf: Leaf) -> Self {
-        Self { leaf, role: Role::Instance }
+    pub fn instance(leaf: Leaf, of: usize) -> Self {
+        Self { leaf, role: Role::Instance, of }
+    }
+
+    /// What stands beside it.
+    #[must_use]
+    pub fn further(further: Further, of: usize) -> Self {
+        match further {
+            Further::Leaf(leaf) => Self { leaf, role: Role::Own, of },
+            Further::Shared(leaf) => Self { leaf, role: Role::Shared, of },
+            Further::Listed { leaf, entry } => Self { leaf, role: Role::Entry(entry), of },
+        }
     }
 }
 
@@ -52,16 +64,6 @@ impl Role {
     #[must_use]
     pub fn is_owned(&self) -> bool {
         matches!(self, Self::Instance | Self::Own) || planted!("registry_shared_removed")
-    }
-}
-
-impl From<Further> for Wished {
-    fn from(further: Further) -> Self {
-        match further {
-            Further::Leaf(leaf) => Self { leaf, role: Role::Own },
-            Further::Shared(leaf) => Self { leaf, role: Role::Shared },
-            Further::Listed { leaf, entry } => Self { leaf, role: Role::Entry(entry) },
-        }
     }
 }
 
@@ -84,6 +86,8 @@ pub struct Standings {
     held: Vec<i64>,
     /// Whether a multi was refused: until all rest, each place is written alone.
     alone: bool,
+    /// Whether this server knows no containers: it is older than 3.5. Directories are then plain ones.
+    plain_parents: bool,
     losses: u64,
     last_loss: Option<Loss>,
     rng: SplitMix64,
@@ -93,6 +97,7 @@ pub struct Standings {
 struct Place {
     path: String,
     role: Role,
+    of: usize,
     standing: Standing,
     /// It is wished no more, and goes when what is wished instead is there.
     leaving: bool,
@@ -129,6 +134,7 @@ impl Standings {
             connected: false,
             held: Vec::new(),
             alone: false,
+            plain_parents: false,
             losses: 0,
             last_loss: None,
             rng: SplitMix64::new(seed),
@@ -141,7 +147,7 @@ impl Standings {
         for wish in wished {
             let path = wish.leaf.path();
             let place = match before.iter().position(|place| place.path == path) {
-                Some(at) => Place { leaving: false, role: wish.role, ..before.remove(at) },
+                Some(at) => Place { leaving: false, role: wish.role, of: wish.of, ..before.remove(at) },
                 None => self.begin(path, &wish),
             };
             self.places.push(place);
@@ -166,7 +172,7 @@ impl Standings {
         let keep_persistent = self.keep_persistent && wish.role.is_owned();
         let mut standing = Standing::new(wish.leaf.clone(), keep_persistent, self.rng.next_u64());
         standing.join(self.session, self.connected, &self.held);
-        Place { path, role: wish.role.clone(), standing, leaving: false }
+        Place { path, role: wish.role.clone(), of: wish.of, standing, leaving: false }
     }
 
     /// The paths of all places, those that are to go included.
@@ -225,6 +231,7 @@ impl Standings {
             self.held.push(old);
             let surplus = self.held.len().saturating_sub(SESSIONS_HELD);
             self.held.drain(..surplus);
+            self.plain_parents = false;
             // One moment for all, so that they can go in one multi again.
             write_at += self.rng.span(RECREATE_JITTER);
         }
@@ -260,6 +267,12 @@ impl Standings {
 
     /// The answer to a [`Batch`]; `op` of a refusal counts its operations.
     pub fn on_written(&mut self, batch: &Batch, outcome: Outcome, now: Instant) {
+        if self.learns_of_no_containers(batch, outcome) {
+            for write in &batch.writes {
+                self.place(&write.path).into_iter().for_each(|place| place.standing.on_rolled_back());
+            }
+            return;
+        }
         let mut blamed = None;
         if let Outcome::Refused { code, op } = outcome {
             let ends = matches!(code, ErrorCode::SESSION_EXPIRED | ErrorCode::SESSION_MOVED);
@@ -278,6 +291,15 @@ impl Standings {
             }
         }
         self.note_losses();
+    }
+
+    /// An unknown operation fails a multi as a whole, whichever it was.
+    fn learns_of_no_containers(&mut self, batch: &Batch, outcome: Outcome) -> bool {
+        let Outcome::Refused { code, .. } = outcome else { return false };
+        let unknown = matches!(code, ErrorCode::MARSHALLING_ERROR | ErrorCode::UNIMPLEMENTED);
+        let learns = unknown && !self.plain_parents && batch.makes_containers();
+        self.plain_parents |= learns;
+        learns && !planted!("registry_containers_only")
     }
 
     fn place(&mut self, path: &str) -> Option<&mut Place> {
@@ -324,26 +346,35 @@ impl Standings {
         due
     }
 
-    /// A leaf that is to go stays until all that is wished for instances is there, or comes in the same multi.
+    /// A leaf that is to go stays until the one that is wished for its instance is there, or comes in the same multi.
     fn keep_until_replaced(&self, writes: &mut Vec<(String, Step)>) {
         let comes = |place: &Place| {
             place.standing.state() == State::Registered
                 || !self.alone && writes.iter().any(|(path, _)| *path == place.path)
         };
         let wished = self.places.iter().filter(|place| !place.leaving && place.role == Role::Instance);
-        if planted!("registry_move_leaves_first") || wished.into_iter().all(comes) {
+        let awaited: Vec<_> = wished.filter(|place| !comes(place)).map(|place| place.of).collect();
+        if planted!("registry_move_leaves_first") {
             return;
         }
-        let leaves = |path: &str| self.places.iter().any(|place| place.leaving && place.path == path);
-        writes.retain(|(path, _)| !leaves(path));
+        let stays = |path: &str| {
+            let mut leaving = self.places.iter().filter(|place| place.leaving && place.path == path);
+            leaving.any(|place| awaited.contains(&place.of))
+        };
+        writes.retain(|(path, _)| !stays(path));
     }
 
     fn batches(&mut self, writes: Vec<(String, Step)>, now: Instant) -> Vec<Batch> {
         let mut taken = Vec::with_capacity(writes.len());
+        let plain_parents = self.plain_parents && !planted!("registry_containers_only");
         for (path, step) in writes {
             let Some(place) = self.place(&path) else { continue };
             place.standing.take_step(&step, now);
-            taken.push(Write { path, leaf: place.standing.leaf().clone(), step });
+            let mut leaf = place.standing.leaf().clone();
+            if plain_parents {
+                leaf.parents = ParentMode::Persistent;
+            }
+            taken.push(Write { path, leaf, step });
         }
         if taken.is_empty() {
             return Vec::new();

@@ -117,10 +117,13 @@ fn places(shape: Shape) -> Vec<Wished> {
     let list = leaf(LIST, "app", LeafMode::Persistent);
     let data = vec![shape.data];
     vec![
-        Further::Shared(leaf(&shared_at(shape.revision), "described", LeafMode::Persistent)).into(),
-        Further::Listed { leaf: list, entry: "app".to_owned() }.into(),
-        Further::Leaf(leaf(OWN, "beside", LeafMode::Ephemeral)).into(),
-        Wished::instance(leaf(&path_at(shape.at), data, LeafMode::Ephemeral)),
+        Wished::further(
+            Further::Shared(leaf(&shared_at(shape.revision), "described", LeafMode::Persistent)),
+            0,
+        ),
+        Wished::further(Further::Listed { leaf: list, entry: "app".to_owned() }, 0),
+        Wished::further(Further::Leaf(leaf(OWN, "beside", LeafMode::Ephemeral)), 0),
+        Wished::instance(leaf(&path_at(shape.at), data, LeafMode::Ephemeral), 0),
     ]
 }
 
