@@ -19,9 +19,12 @@ use crate::session::End;
 /// A standing wish that an instance be registered.
 ///
 /// As long as this handle lives, the registry keeps the instance registered: it comes back after an expired session and
-/// after somebody deleted it, and a reconnect within the session costs no write. Dropping the handle withdraws the wish:
-/// the registration is removed in the background as far as ZooKeeper is in reach within
-/// [`DROPPED_PATIENCE`](super::limits::DROPPED_PATIENCE). [`deregister`](Self::deregister) waits for it.
+/// after somebody deleted it, and a reconnect within the session costs no write. [`registering`](crate::manual::registering) says what it
+/// does when.
+///
+/// Dropping the handle withdraws the wish: the registration is removed in the background, after an outage too, as long as the client has
+/// other handles, and without any for [`DROPPED_PATIENCE`](super::limits::DROPPED_PATIENCE). If the runtime ends before, it goes with its session.
+/// [`deregister`](Self::deregister) waits for it; [`drain`](Self::drain) serves on for a grace first.
 #[must_use = "dropping it withdraws the registration"]
 pub struct Registered {
     control: Box<dyn Control>,
@@ -155,8 +158,9 @@ impl Registered {
         *self.status.borrow()
     }
 
-    /// Where it stands now and then at every change: the latest each time, so a slow reader misses what passed. Ends
-    /// when the registration is over.
+    /// Where it stands now and then at every change: the latest each time, so a slow reader misses what passed, but not that it did:
+    /// [`losses`](RegistrationStatus::losses) count. Ends when the registration is over. What each state asks of its owner stands in
+    /// [`registering`](crate::manual::registering).
     pub fn events(&self) -> RegistrationEvents {
         RegistrationEvents(Follow::new(self.status.clone()))
     }

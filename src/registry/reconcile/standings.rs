@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use menagerie_jute::ErrorCode;
 
 use super::batch::{Batch, Write};
-use super::{Conflict, Loss, Outcome, Seen, Standing, State, Step};
+use super::{Conflict, Loss, Outcome, Seen, Standing, State, Step, Want};
 use crate::registry::layout::{Further, Leaf, ParentMode};
 use crate::registry::limits::{RECREATE_JITTER, SESSIONS_HELD};
 use crate::registry::read_failure::ReadFailure;
@@ -25,6 +25,9 @@ pub struct Wished {
     pub role: Role,
     /// Which instance of the registration it is for.
     pub of: usize,
+    /// Whether it is to be there. What is not, for a while, is better wished absent than not at all: who took what from whom is
+    /// remembered.
+    pub want: Want,
 }
 
 /// What a znode is to a registration, and thus whose one is that is found in its place.
@@ -45,17 +48,21 @@ impl Wished {
     /// The leaf that stands for an instance.
     #[must_use]
     pub fn instance(leaf: Leaf, of: usize) -> Self {
-        Self { leaf, role: Role::Instance, of }
+        Self::new(leaf, Role::Instance, of)
     }
 
     /// What stands beside it.
     #[must_use]
     pub fn further(further: Further, of: usize) -> Self {
         match further {
-            Further::Leaf(leaf) => Self { leaf, role: Role::Own, of },
-            Further::Shared(leaf) => Self { leaf, role: Role::Shared, of },
-            Further::Listed { leaf, entry } => Self { leaf, role: Role::Entry(entry), of },
+            Further::Leaf(leaf) => Self::new(leaf, Role::Own, of),
+            Further::Shared(leaf) => Self::new(leaf, Role::Shared, of),
+            Further::Listed { leaf, entry } => Self::new(leaf, Role::Entry(entry), of),
         }
+    }
+
+    fn new(leaf: Leaf, role: Role, of: usize) -> Self {
+        Self { leaf, role, of, want: Want::Present }
     }
 }
 
@@ -98,6 +105,7 @@ struct Place {
     path: String,
     role: Role,
     of: usize,
+    want: Want,
     standing: Standing,
     /// It is wished no more, and goes when what is wished instead is there.
     leaving: bool,
@@ -141,18 +149,23 @@ impl Standings {
         }
     }
 
-    /// Wishes these places, in this order, and no other: no path twice. Without any the registration is withdrawn.
+    /// Wishes these places, in this order, and no other: no path twice. If none is wanted, the registration is withdrawn.
     pub fn wish(&mut self, wished: Vec<Wished>) {
         let mut before = std::mem::take(&mut self.places);
-        for wish in wished {
+        let forgets = |wish: &Wished| wish.want == Want::Absent && planted!("registry_pause_forgets");
+        for wish in wished.into_iter().filter(|wish| !forgets(wish)) {
             let path = wish.leaf.path();
             let place = match before.iter().position(|place| place.path == path) {
-                Some(at) => Place { leaving: false, role: wish.role, of: wish.of, ..before.remove(at) },
+                Some(at) => {
+                    let (role, of, want) = (wish.role, wish.of, wish.want);
+                    Place { leaving: false, role, of, want, ..before.remove(at) }
+                }
                 None => self.begin(path, &wish),
             };
             self.places.push(place);
-            let Some(Place { role, standing, .. }) = self.places.last_mut() else { continue };
+            let Some(Place { role, standing, want, .. }) = self.places.last_mut() else { continue };
             match role {
+                _ if *want == Want::Absent => standing.withdraw(),
                 // What it is to hold depends on what is there.
                 Role::Entry(_) if standing.leaf().mode == wish.leaf.mode => {
                     standing.want(standing.leaf().data.clone());
@@ -172,7 +185,7 @@ impl Standings {
         let keep_persistent = self.keep_persistent && wish.role.is_owned();
         let mut standing = Standing::new(wish.leaf.clone(), keep_persistent, self.rng.next_u64());
         standing.join(self.session, self.connected, &self.held);
-        Place { path, role: wish.role.clone(), of: wish.of, standing, leaving: false }
+        Place { path, role: wish.role.clone(), of: wish.of, want: wish.want, standing, leaving: false }
     }
 
     /// The paths of all places, those that are to go included.
@@ -197,11 +210,11 @@ impl Standings {
         if let Some((_, conflict)) = conflicts.max_by_key(|(instance, _)| *instance) {
             return State::Conflict(conflict);
         }
-        let gone = self.places.iter().all(|place| !place.leaving);
-        if gone && wished().all(|place| place.standing.state() == State::Registered) {
-            return if self.places.is_empty() { State::Withdrawn } else { State::Registered };
+        if !self.places.iter().all(Place::is_fulfilled) {
+            return State::Pending;
         }
-        State::Pending
+        let any = wished().any(|place| place.want == Want::Present);
+        if any { State::Registered } else { State::Withdrawn }
     }
 
     /// The places in which there is a conflict.
@@ -319,7 +332,7 @@ impl Standings {
     pub fn step(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         let mut writes = Vec::new();
-        for place in self.places.iter_mut().filter(|place| !place.is_left()) {
+        for place in self.places.iter_mut().filter(|place| !place.is_let_be()) {
             let Some(step) = place.standing.next_step(now) else { continue };
             if step.is_write() {
                 writes.push((place.path.clone(), step));
@@ -352,8 +365,9 @@ impl Standings {
             place.standing.state() == State::Registered
                 || !self.alone && writes.iter().any(|(path, _)| *path == place.path)
         };
-        let wished = self.places.iter().filter(|place| !place.leaving && place.role == Role::Instance);
-        let awaited: Vec<_> = wished.filter(|place| !comes(place)).map(|place| place.of).collect();
+        let wished = self.places.iter().filter(|place| !place.leaving && place.want == Want::Present);
+        let wished = wished.filter(|place| place.role == Role::Instance && !comes(place));
+        let awaited: Vec<_> = wished.map(|place| place.of).collect();
         if planted!("registry_move_leaves_first") {
             return;
         }
@@ -387,14 +401,22 @@ impl Standings {
 }
 
 impl Place {
-    /// Whether nothing is done there any more.
-    fn is_left(&self) -> bool {
-        self.leaving && !self.role.is_owned()
+    /// Whether it is left as it is: shared, and wanted no more.
+    fn is_let_be(&self) -> bool {
+        (self.leaving || self.want == Want::Absent) && !self.role.is_owned()
     }
 
     fn is_gone(&self) -> bool {
-        self.leaving && self.standing.state() == State::Withdrawn
-            || self.is_left() && !self.standing.is_busy()
+        let is_gone = self.standing.state() == State::Withdrawn || self.is_let_be();
+        self.leaving && is_gone && !self.standing.is_busy()
+    }
+
+    fn is_fulfilled(&self) -> bool {
+        match self.want {
+            _ if self.leaving => false,
+            Want::Present => self.standing.state() == State::Registered,
+            Want::Absent => self.is_let_be() || self.standing.state() == State::Withdrawn,
+        }
     }
 
     /// Whether what was read is the same, for what is not told by the layout; and what it is to hold then.

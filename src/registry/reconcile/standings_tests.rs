@@ -239,6 +239,29 @@ fn instances_of_one_registration_come_together_and_go_alone() {
 }
 
 #[test]
+fn what_is_not_wanted_for_a_while_remembers_who_took_it() {
+    let now = zero();
+    let mut standings = registered(several("a"), now);
+    // A twin takes the leaf.
+    standings.on_changed("/r/svc/a");
+    read(&mut standings, now, |_| found(OTHER, "v1"));
+    let twin = |state| matches!(state, State::Conflict(Conflict { kind: ConflictKind::Twin, .. }));
+    assert!(twin(standings.state()));
+    let absent = |wished: Wished| Wished { want: Want::Absent, ..wished };
+    standings.wish(several("a").into_iter().map(absent).collect());
+    let batch = only(standings.step(now));
+    assert_eq!(told(&batch), ["delete /r/svc/beside"], "what is shared stays, and the twin's");
+    assert_eq!(apply(&mut standings, &batch, now), Due::default());
+    assert_eq!(standings.state(), State::Withdrawn);
+    standings.wish(several("a"));
+    let due = standings.step(now);
+    assert_eq!((due.reads.len(), due.batches.len()), (1, 0), "the list");
+    standings.on_read("/r/map/list", Ok(found(0, "app")), now);
+    assert_eq!(told(&only(standings.step(now))), ["create /r/svc/beside"]);
+    assert!(twin(standings.state()), "it is not taken back");
+}
+
+#[test]
 fn moves_while_apart_come_to_one_and_the_last_counts() {
     let now = zero();
     let mut standings = registered(vec![at("a", "v1")], now);

@@ -213,7 +213,7 @@ impl Keeper {
 
     /// Takes over what is wished now.
     fn wish(&mut self) {
-        let wished: Vec<_> = self.wished.present.places().cloned().collect();
+        let wished = self.wished.present.places.clone();
         self.standings.wish(wished.iter().map(|place| place.wished.clone()).collect());
         for wish in wished {
             let path = wish.wished.leaf.path();

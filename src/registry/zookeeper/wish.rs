@@ -10,26 +10,19 @@ use tokio::sync::watch;
 use super::places::{self, Places};
 use super::requests::Pending;
 use crate::registry::layout::Layout;
-use crate::registry::reconcile::{self, Role};
+use crate::registry::reconcile::{self, Role, Want};
 use crate::registry::registered::{Control, check_stays};
 use crate::registry::{Error, Instance};
 
 /// What the handle wishes.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
-    /// All places, those of instances that are to have no leaf included: they are kept for them.
-    places: Vec<Place>,
+    /// All places; those of instances that are to have no leaf are wanted absent.
+    pub(super) places: Vec<Place>,
     /// Whether nothing will be wished again.
     pub(super) over: bool,
     /// Counts wishes.
     pub(super) number: u64,
-}
-
-impl Wish {
-    /// All that is to be in the tree.
-    pub(super) fn places(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.keeps)
-    }
 }
 
 /// One znode of a registration.
@@ -37,7 +30,6 @@ impl Wish {
 pub(super) struct Place {
     pub(super) wished: reconcile::Wished,
     pub(super) instance: Arc<Instance>,
-    keeps: bool,
     /// Kept from this registry's other registrations; `None` for what is shared with them.
     _claim: Option<Arc<places::Place>>,
 }
@@ -112,8 +104,9 @@ impl Wishes {
         let leaf = self.layout.leaf(instance)?;
         let further = self.layout.further(instance)?.into_iter();
         let further = further.map(|further| reconcile::Wished::further(further, of));
-        let keeps = self.layout.keeps_leaf(instance);
+        let want = if self.layout.keeps_leaf(instance) { Want::Present } else { Want::Absent };
         for wished in further.chain([reconcile::Wished::instance(leaf, of)]) {
+            let wished = reconcile::Wished { want, ..wished };
             let path = wished.leaf.path();
             let before = places.iter_mut().find(|place| place.wished.leaf.path() == path);
             let claim = match (wished.role.is_owned(), before) {
@@ -121,11 +114,13 @@ impl Wishes {
                 (true, None) => Some(self.claim(&mut kept.claims, &instance.service, &wished)?),
                 (false, None) => None,
                 (false, Some(place)) => {
-                    place.keeps |= keeps;
+                    if want == Want::Present {
+                        place.wished.want = want;
+                    }
                     continue;
                 }
             };
-            places.push(Place { wished, instance: Arc::clone(instance), keeps, _claim: claim });
+            places.push(Place { wished, instance: Arc::clone(instance), _claim: claim });
         }
         Ok(())
     }
