@@ -11,6 +11,8 @@
 
 #[path = "tidy/faults.rs"]
 mod faults;
+#[path = "tidy/operations.rs"]
+mod operations;
 #[path = "tidy/registry.rs"]
 mod registry;
 #[path = "tidy/scrub.rs"]

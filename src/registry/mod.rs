@@ -15,12 +15,17 @@ mod error;
 mod events;
 mod fixed;
 mod follow;
+mod health;
+mod health_check;
 mod json;
 pub mod layout;
 pub mod limits;
 mod memory;
+mod metrics;
 mod model;
 mod names;
+#[cfg(test)]
+mod operations_test;
 mod picker;
 mod prober;
 mod read_failure;
@@ -28,6 +33,7 @@ pub mod reconcile;
 mod registered;
 mod rng;
 mod saved;
+mod seldom;
 mod services;
 #[cfg(feature = "signal")]
 mod terminated;
@@ -42,12 +48,14 @@ pub use balance::Balance;
 pub use error::Error;
 pub use events::{ServiceEvent, ServiceEvents, ServiceStats, SourceState, ViewHealth};
 pub use fixed::Fixed;
+pub use health::{RegistrationHealth, RegistryHealth, ServiceHealth, Trouble, Verdict};
+pub use health_check::{CheckFailure, CheckReport, HealthCheck, HealthCheckError};
 pub use memory::Memory;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
 pub use names::{NamesChange, NamesChanges, NamesSource, ServiceNames};
-pub use picker::{Attempt, Picker};
+pub use picker::{Attempt, PickStats, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
 pub use saved::{SavedError, SavedSet};

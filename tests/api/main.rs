@@ -20,6 +20,8 @@ mod discovery;
 mod embedded;
 mod fates;
 mod fencing;
+mod health;
+mod health_checks;
 mod imitations;
 mod lifecycle;
 mod matrix;

@@ -16,6 +16,7 @@ use super::session::now;
 use crate::registry::layout::{Layout, LayoutError};
 use crate::registry::limits::{COLD_START_AFTER, SAVE_EVERY, SNAPSHOT_LEN_BYTES};
 use crate::registry::saved::{self, SavedError, SavedSet};
+use crate::registry::seldom::Seldom;
 use crate::registry::services::Seen;
 use crate::registry::view::Set;
 
@@ -94,12 +95,14 @@ pub(super) async fn keep(disk: Disk, sender: watch::Sender<Seen>, mut seen: watc
                 });
             }
             Some(Err(DiskError::Io(error))) if error.kind() == io::ErrorKind::NotFound => {}
-            Some(Err(error)) => warn!(file = %place, %error, "the saved set is not used"),
+            Some(Err(error)) => {
+                warn!(target: "menagerie::discovery", file = %place, %error, "the saved set is not used")
+            }
             None => {}
         }
     }
     drop(sender);
-    let mut saved: Option<Arc<Set>> = None;
+    let (mut saved, mut troubled): (Option<Arc<Set>>, _) = (None, Seldom::default());
     seen.mark_changed();
     while seen.changed().await.is_ok() {
         let latest = {
@@ -114,8 +117,12 @@ pub(super) async fn keep(disk: Disk, sender: watch::Sender<Seen>, mut seen: watc
         saved = Some(Arc::clone(&set));
         let (place, outcome) = on_thread(&disk, move |disk| disk.save(&set)).await;
         match outcome {
-            Some(Err(error)) => warn!(file = %place, %error, "the set cannot be saved"),
-            _ => debug!(file = %place, "the set was saved"),
+            Some(Err(error)) => {
+                if troubled.lets(now()) {
+                    warn!(target: "menagerie::discovery", file = %place, %error, "the set cannot be saved");
+                }
+            }
+            _ => debug!(target: "menagerie::discovery", file = %place, "the set was saved"),
         }
         tokio::time::sleep(SAVE_EVERY).await;
     }

@@ -19,6 +19,7 @@ use crate::registry::layout::Layout;
 use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
 use crate::registry::names::SeenNames;
 use crate::registry::rng::SplitMix64;
+use crate::registry::seldom::Seldom;
 use crate::registry::view::Pace;
 
 /// What a child is listed as, if it is.
@@ -37,6 +38,8 @@ pub(super) struct Lister {
     /// When to list again: spread out after a change, and with pauses after a failure.
     again: Option<Pin<Box<Sleep>>>,
     failures: u32,
+    /// When a failure was last told of in the log.
+    troubled: Seldom,
     pace: Pace,
     rng: SplitMix64,
     seen: watch::Sender<SeenNames>,
@@ -78,6 +81,7 @@ impl Lister {
             changed: None,
             again: None,
             failures: 0,
+            troubled: Seldom::default(),
             pace,
             rng: SplitMix64::new(crate::client::seed()),
             seen,
@@ -88,7 +92,7 @@ impl Lister {
         loop {
             match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
                 Woken::Session(Fact::Ended(end)) => {
-                    debug!(%end, dir = self.dir, "the list of names ends with its client");
+                    debug!(target: "menagerie::discovery", %end, dir = self.dir, "the list of names ends with its client");
                     self.disconnected();
                     self.seen.send_modify(|seen| seen.ended = Some(end));
                     return;
@@ -169,7 +173,9 @@ impl Lister {
                 });
             }
             Err(error) => {
-                warn!(%error, dir = self.dir, "the names cannot be listed");
+                if self.troubled.lets(now()) {
+                    warn!(target: "menagerie::discovery", %error, dir = self.dir, "the names cannot be listed");
+                }
                 self.seen.send_modify(|seen| seen.failure = Some(read_failure(&error)));
                 let span = RETRY_FIRST.saturating_mul(1 << self.failures.min(16)).min(RETRY_MOST);
                 self.failures += 1;
