@@ -25,19 +25,23 @@ impl Rule {
     /// those of a higher `priority` later: the last one counts.
     #[must_use]
     pub fn applied(rules: &[Arc<Self>], leaf: &str, instance: &Instance) -> Option<Instance> {
-        let mut changed = instance.clone();
         let vectors = || {
             rules
                 .iter()
                 .filter_map(|rule| if let Self::Weights(vector) = &**rule { Some(vector) } else { None })
         };
-        if vectors().next().is_some() && !planted!("layout_vectors_ignored") {
-            changed.weight = changed.weight.saturating_mul(WeightVector::of(vectors(), leaf, instance));
-        }
         let overrides = rules
             .iter()
             .filter_map(|rule| if let Self::Override(rule) = &**rule { Some(rule) } else { None });
         let mut overrides: Vec<&DubboOverride> = overrides.filter(|rule| rule.is_for(instance)).collect();
+        let is_weighed = vectors().next().is_some() && !planted!("layout_vectors_ignored");
+        if !is_weighed && overrides.is_empty() {
+            return None;
+        }
+        let mut changed = instance.clone();
+        if is_weighed {
+            changed.weight = changed.weight.saturating_mul(WeightVector::of(vectors(), leaf, instance));
+        }
         overrides.sort_by_key(|rule| rule.order());
         for rule in overrides {
             rule.apply(&mut changed);

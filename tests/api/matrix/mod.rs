@@ -63,3 +63,17 @@ matrix! {
     hostile::names_of_others
     hostile::names_of_ours
 }
+
+/// What the takeover of a stale twin does not reach: the time is in the name of a Dubbo leaf, and so is another one's.
+#[tokio::test(start_paused = true)]
+async fn a_dubbo_provider_that_comes_back_later_stands_twice_until_its_old_session_ends() {
+    let world = World::of(Kind::DubboInterface).await;
+    let (old, services) = (world.process().await, world.view().await);
+    let _dead = old.register(world::wish(80)).await;
+    world::shows(&services, &[80]).await;
+    old.kill(&world);
+    let _back = world.process().await.register(world::wish(80).registered_at_ms(1_700_000_000_001)).await;
+    world::shows(&services, &[80, 80]).await;
+    world::shows(&services, &[80]).await;
+    assert_eq!(services.pick().unwrap().registered_at_ms, Some(1_700_000_000_001));
+}
