@@ -1,13 +1,14 @@
 //! What third parties write into a registry: names and payloads, read in every layout and written back.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use menagerie::path;
 use menagerie::registry::layout::{
-    Curator, DubboApplication, DubboInterface, DubboUrl, Encoder, Found, Further, GoMicro, Kind, Layout,
-    Leaf, LeafMode, LeafStat, Plain, Recognising, Registrator, Rule, ServerSet, SpringCloud, WeightVector,
-    clashes,
+    Category, Curator, DubboApplication, DubboInterface, DubboUrl, Encoder, Found, Further, GoMicro, Kind,
+    Layout, Leaf, LeafMode, LeafStat, Plain, Recognising, Registrator, Rule, ServerSet, SpringCloud,
+    WeightVector, clashes,
 };
 use menagerie::registry::limits::PAYLOAD_LEN_BYTES;
 use menagerie::registry::{Instance, Lifetime, RpcEndpoint};
@@ -331,12 +332,14 @@ fn blown_up(name: &str, payload: &[u8]) {
 
 /// Names of the fuzzer's choice: they stay below the root or are refused, in every layout.
 fn named(service: &str, id: &str) {
-    let layouts: [&dyn Layout; 9] = [
+    consumed(service, id);
+    let layouts: [&dyn Layout; 10] = [
         &GoMicro::new(),
         &curator(),
         &curator().sequential(),
+        &Recognising::around(curator().permanent()),
         &SpringCloud::new(),
-        &DubboInterface::new(),
+        &DubboInterface::new().application(id).consumes(service).consumes(id),
         &DubboApplication::new().serves(id, service, id),
         &Registrator::at("/services").expect("a path"),
         &server_set(),
@@ -356,7 +359,32 @@ fn named(service: &str, id: &str) {
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }
+        if let Ok(Some(dir)) = layout.rules_dir(service) {
+            stays_below(layout.root(), &dir);
+        }
+        assert!(layout.drain_grace() >= Duration::from_secs(5));
         let id = if layout.name() == "plain" { "10.0.0.1:80" } else { id };
         written(layout, &Instance::new(service, id, "10.0.0.1:80".parse().expect("an address")));
+    }
+}
+
+/// Consumers of Dubbo's have leaves of their own, and an entry of a list is there once.
+fn consumed(interface: &str, host: &str) {
+    let layout = DubboInterface::new();
+    for category in Category::ALL {
+        if let Ok(dir) = layout.category_dir(interface, category) {
+            stays_below(layout.root(), &dir);
+        }
+    }
+    let parameters = [(host.to_owned(), interface.to_owned())].into();
+    if let Ok(leaf) = layout.consumer(interface, host, parameters) {
+        stays_below(layout.root(), &leaf.path());
+        let found = Found { name: &leaf.name, data: &leaf.data, stat: LeafStat::default() };
+        assert!(layout.read(interface, &found).is_err(), "a consumer is no instance");
+    }
+    if let Some(list) = Further::listed(host.as_bytes(), interface)
+        .filter(|_| !interface.is_empty() && !interface.contains(','))
+    {
+        assert_eq!(Further::listed(&list, interface), None);
     }
 }
