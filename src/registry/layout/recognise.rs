@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::{
     Curator, DubboApplication, DubboInterface, DubboUrl, Found, Further, GoMicro, Layout, LayoutError, Leaf,
-    Plain, ReadError, Registrator, Rule, ServerSet, SpringCloud, WeightVector, check_payload,
+    LeafMode, LeafStat, Plain, ReadError, Registrator, Rule, ServerSet, SpringCloud, WeightVector,
+    check_payload,
 };
 use crate::registry::address::{Address, shorten};
 use crate::registry::json::Json;
@@ -303,16 +304,32 @@ impl Layout for Recognising {
         self.home.service_dir(service)
     }
 
+    /// An instance whose leaf would be taken for another layout's, for its id is named so, is refused.
     fn leaf(&self, instance: &Instance) -> Result<Leaf, LayoutError> {
-        self.home.leaf(instance)
+        let leaf = self.home.leaf(instance)?;
+        let ephemeral_owner = i64::from(leaf.mode == LeafMode::Ephemeral);
+        let stat = LeafStat { ephemeral_owner, ..LeafStat::default() };
+        let found = Found { name: &leaf.name, data: &leaf.data, stat };
+        let told = |read: Result<Instance, ReadError>| read.ok().map(|read| (read.id, read.address));
+        let (ours, read) = (self.home.read(&instance.service, &found), self.read(&instance.service, &found));
+        if told(ours) == told(read) || planted!("layout_own_leaf_unread") {
+            return Ok(leaf);
+        }
+        Err(LayoutError::NotExpressible {
+            what: "id",
+            why: "a leaf of this name is taken for another layout's",
+        })
     }
 
+    /// What is no leaf of the layout that it looks like may still be one of the home layout's.
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError> {
-        self.reader(found).read(service, found)
+        let read = self.reader(found).read(service, found);
+        read.or_else(|error| self.home.read(service, found).map_err(|_| error))
     }
 
     fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError> {
-        self.reader(found).service_of(found)
+        let read = self.reader(found).service_of(found);
+        read.or_else(|error| self.home.service_of(found).map_err(|_| error))
     }
 
     /// Only a leaf of the home layout is ever replaced.

@@ -112,3 +112,23 @@ fn one_reader_reads_them_side_by_side() {
     assert_eq!(layout.read("svc", &lock), Err(ReadError::Empty));
     assert_eq!(layout.service_dir("svc").unwrap(), "/services/svc");
 }
+
+#[test]
+fn what_is_written_is_read_as_ours_or_refused() {
+    let layout = Recognising::around(Curator::at("/services").unwrap());
+    let written = |id: &str| {
+        let instance = Instance::new("time", id, "10.0.0.1:80".parse().unwrap());
+        layout.leaf(&instance).map(|leaf| {
+            let stat = LeafStat { ephemeral_owner: 1, ..LeafStat::default() };
+            let back = layout.read("time", &Found { name: &leaf.name, data: &leaf.data, stat }).unwrap();
+            (back.id, back.address.to_string())
+        })
+    };
+    let same = |id: &str| Ok((id.to_owned(), "10.0.0.1:80".to_owned()));
+    // Looks like a URL without a port, which none of Dubbo's providers has.
+    for id in ["time-1", "a%3A%2F%2F0.0.0.0%2Fx", "member_0000000001", "base64_x"] {
+        assert_eq!(written(id), same(id), "{id}");
+    }
+    let refused = written("dubbo%3A%2F%2Fh%3A1%2Ftime").unwrap_err();
+    assert!(matches!(refused, LayoutError::NotExpressible { what: "id", .. }), "{refused}");
+}
