@@ -48,6 +48,7 @@ fn violations(
 fn matrix(text: &str) -> (BTreeSet<String>, BTreeMap<String, String>) {
     let layouts = text.lines().filter_map(|line| line.trim().strip_prefix("rows_of!(")?.split(',').next());
     let (_, rows) = text.split_once("\nmatrix! {").unwrap_or_default();
+    let (rows, _) = rows.split_once("\n}").unwrap_or_default();
     let rows = rows.lines().filter_map(|line| line.trim().split_once("::"));
     let file = |file: &str| format!("tests/api/matrix/{file}.rs");
     (layouts.map(str::to_owned).collect(), rows.map(|(name, row)| (row.to_owned(), file(name))).collect())
