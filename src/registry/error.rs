@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 
 use super::address::AddressError;
+use super::health_check::HealthCheckError;
 use super::layout::LayoutError;
 use super::model::InstanceError;
 use super::read_failure::ReadFailure;
@@ -26,6 +27,9 @@ pub enum Error {
     /// The instance is incomplete.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// What is to be checked cannot be.
+    #[error(transparent)]
+    HealthCheck(#[from] HealthCheckError),
     /// The layout has no place for it.
     #[error(transparent)]
     Layout(#[from] LayoutError),

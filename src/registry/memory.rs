@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
 use super::address::settle;
+use super::health::{Ledger, RegistryHealth};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
@@ -23,6 +24,7 @@ use crate::session::End;
 pub struct Memory {
     shared: Arc<Shared>,
     own: Arc<Mutex<Own>>,
+    ledger: Ledger,
 }
 
 /// What one registry and its clones registered.
@@ -90,7 +92,7 @@ impl Memory {
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
         named.retain(|_, shared| shared.strong_count() > 0);
         if let Some(shared) = named.get(name).and_then(Weak::upgrade) {
-            return Self { shared, own: Arc::default() };
+            return Self { shared, ..Self::default() };
         }
         let memory = Self::new();
         named.insert(name.to_owned(), Arc::downgrade(&memory.shared));
@@ -233,7 +235,7 @@ impl Registration for Memory {
             drop(held);
             self.shared.publish_names();
             let status = place.status.subscribe();
-            Ok(Registered::new(Box::new(place), instance, Vec::new(), status))
+            Ok(self.ledger.registered(Registered::new(Box::new(place), instance, Vec::new(), status)))
         })
     }
 }
@@ -250,7 +252,7 @@ impl Discovery for Memory {
             first.publish();
         }
         let owner: Arc<Shared> = Arc::clone(&self.shared);
-        let services = Services::new(service, seen, Source::Owner { _owner: owner });
+        let services = self.ledger.discovered(Services::new(service, seen, Source::Owner { _owner: owner }));
         Box::pin(async move { if closed { Err(Error::Ended(End::Closed)) } else { Ok(services) } })
     }
 
@@ -274,6 +276,10 @@ impl Registry for Memory {
             place.end(RegistrationState::Ended(End::Closed));
         }
         Box::pin(async { Ok(()) })
+    }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(None)
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::follow::Follow;
 use super::reconcile::{Conflict, Loss, State};
-use super::{Error, Instance, Status};
+use super::{CheckReport, Error, Instance, Status};
 use crate::jute::ErrorCode;
 use crate::session::End;
 
@@ -51,6 +51,11 @@ pub(super) trait Control: Send + Sync {
     /// How long readers may go on calling an instance that has said that it drains.
     fn drain_grace(&self) -> Duration {
         Duration::ZERO
+    }
+
+    /// Where the health checks stand that gate the registration.
+    fn checks(&self) -> Vec<CheckReport> {
+        Vec::new()
     }
 }
 
@@ -131,6 +136,34 @@ impl Registered {
 
     fn wished(&self) -> MutexGuard<'_, Wished> {
         self.wished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same registration behind another control, which is made of this handle.
+    pub(super) fn behind(
+        self,
+        instance: Arc<Instance>,
+        control: impl FnOnce(Self) -> Box<dyn Control>,
+    ) -> Self {
+        let status = self.status.clone();
+        let others = self.wished().others.clone();
+        Self::new(control(self), instance, others, status)
+    }
+
+    /// What does it, for who stands before it.
+    pub(super) fn control(&self) -> &dyn Control {
+        &*self.control
+    }
+
+    /// What tells where it stands.
+    pub(super) fn receiver(&self) -> watch::Receiver<RegistrationStatus> {
+        self.status.clone()
+    }
+
+    /// Where the health checks stand that gate the registration, in the order in which they were given: see
+    /// [`register_checked`](super::Registration::register_checked). Never blocks.
+    #[must_use]
+    pub fn checks(&self) -> Vec<CheckReport> {
+        self.control.checks()
     }
 
     /// The instance as it is wished to be registered, its address and id settled; the first of several.

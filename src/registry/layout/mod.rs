@@ -81,7 +81,7 @@ pub trait Layout: fmt::Debug + Send + Sync {
 
     /// Whether `instance`, as its status is, is to have a leaf. The wish to register it stays either way.
     fn keeps_leaf(&self, instance: &Instance) -> bool {
-        instance.status == Status::Up || self.expresses_status()
+        instance.status == Status::Up || self.expresses_status() || planted!("registry_drained_stays")
     }
 
     /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long
@@ -397,5 +397,7 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 
 #[cfg(test)]
 mod common_tests;
+#[cfg(test)]
+mod recorded_test;
 #[cfg(test)]
 mod tests;

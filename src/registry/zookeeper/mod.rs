@@ -11,6 +11,7 @@ mod places;
 mod register;
 mod requests;
 mod session;
+mod telling;
 mod watching;
 mod wish;
 
@@ -20,13 +21,16 @@ use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::debug;
 
 use self::disk::Disk;
 use self::listing::Lister;
 use self::places::Places;
 use self::register::Keeper;
+use self::telling::Telling;
 use self::wish::Wishes;
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
+use super::health::{Ledger, RegistryHealth};
 use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
@@ -52,6 +56,7 @@ pub struct ZooKeeper {
     probes: bool,
     saved_in: Option<Arc<Path>>,
     places: Places,
+    ledger: Ledger,
 }
 
 impl ZooKeeper {
@@ -77,6 +82,7 @@ impl ZooKeeper {
             probes: true,
             saved_in: None,
             places: Places::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -149,7 +155,7 @@ impl ZooKeeper {
         if self.layout.tells_time() && instance.registered_at_ms.is_none() {
             instance.registered_at_ms = wall_clock_ms();
         }
-        tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
+        debug!(target: "menagerie::registration", service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
         Ok(instance)
     }
 
@@ -165,6 +171,9 @@ impl ZooKeeper {
         instances: impl IntoIterator<Item = InstanceBuilder>,
     ) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
+            return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
+        }
         let mut settled = Vec::new();
         for builder in instances {
             settled.push(Arc::new(self.settled(builder).await?));
@@ -176,13 +185,20 @@ impl ZooKeeper {
         }
         let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &settled)?;
         let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
-        let keeper =
-            Keeper::new(&self.client, Arc::clone(&self.layout), self.keep_persistent, wished, status);
+        let keeper = Keeper::new(
+            &self.client,
+            Arc::clone(&self.layout),
+            self.keep_persistent,
+            wished,
+            status,
+            Telling::about(first),
+        );
         runtime.spawn(keeper.run());
         for dir in dirs {
             runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
         }
-        Ok(Registered::new(Box::new(control), Arc::clone(first), others.to_vec(), receiver))
+        let registered = Registered::new(Box::new(control), Arc::clone(first), others.to_vec(), receiver);
+        Ok(self.ledger.registered(registered))
     }
 
     /// A view of the service, which need not have been read.
@@ -197,7 +213,8 @@ impl ZooKeeper {
             discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
         let task = runtime.spawn(follower.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
-        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
+        let services = if self.probes { services.probed_on(runtime.clone()) } else { services };
+        Ok(self.ledger.discovered(services))
     }
 
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
@@ -205,6 +222,14 @@ impl ZooKeeper {
         let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    /// The list of services, which need not have been read.
+    pub(super) fn listed(&self, runtime: &Handle) -> ServiceNames {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+        let task = runtime.spawn(lister.run());
+        ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()))
     }
 
     pub(super) fn probes(&self) -> bool {
@@ -251,10 +276,7 @@ impl Discovery for ZooKeeper {
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
-            let task = runtime.spawn(lister.run());
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            let names = self.listed(&runtime);
             names.first(DISCOVER_TIMEOUT).await?;
             Ok(names)
         })
@@ -264,5 +286,9 @@ impl Discovery for ZooKeeper {
 impl Registry for ZooKeeper {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(self.client.close().await?) })
+    }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(Some(self.client.status()))
     }
 }

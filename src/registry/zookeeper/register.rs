@@ -1,6 +1,6 @@
 //! The task that keeps one registration as wished: it hands facts to [`Standings`] and does what it says is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 
 use tokio::sync::watch;
 use tokio::time::Sleep;
-use tracing::{debug, warn};
 
 use super::requests::{Pending, WatchedLeaf, read_leaf, write};
 use super::session::{Connected, Fact, Sessions, now};
+use super::telling::{self, Telling};
 use super::wish::{Wish, Wished};
 use crate::Client;
 use crate::client::Changed;
 use crate::registry::layout::{Found, Layout};
 use crate::registry::limits::DROPPED_PATIENCE;
-use crate::registry::reconcile::{Batch, Outcome, Role, Seen, Standings, State, Step};
+use crate::registry::reconcile::{Batch, Outcome, Role, Seen, Standings, State};
 use crate::registry::registered::{RegistrationState, RegistrationStatus};
 
 /// Keeps one registration as wished until the wish is over or the client ends.
@@ -35,8 +35,7 @@ pub(super) struct Keeper {
     /// Set when the handle is gone: how long this alone keeps the client from ending.
     patience: Option<Pin<Box<Sleep>>>,
     writes: u64,
-    /// The places whose conflict was told.
-    told: BTreeSet<String>,
+    telling: Telling,
 }
 
 /// What is under way at one place.
@@ -64,6 +63,7 @@ impl Keeper {
         keep_persistent: bool,
         wished: watch::Receiver<Wish>,
         status: watch::Sender<RegistrationStatus>,
+        telling: Telling,
     ) -> Self {
         let mut keeper = Self {
             layout,
@@ -77,7 +77,7 @@ impl Keeper {
             pause: None,
             patience: None,
             writes: 0,
-            told: BTreeSet::new(),
+            telling,
         };
         keeper.wish();
         keeper
@@ -97,9 +97,11 @@ impl Keeper {
             }
         };
         // The places are free before anybody hears that the registration is over.
-        let Self { places, wished, status, .. } = self;
+        let Self { places, wished, status, telling, .. } = self;
         let wish = wished.present.number;
         drop((places, wished));
+        let before = *status.borrow();
+        telling.turned(before, RegistrationStatus { state: last, ..before });
         status.send_modify(|status| (status.state, status.wish) = (last, wish));
     }
 
@@ -115,7 +117,7 @@ impl Keeper {
                 }
             }
             for batch in due.batches {
-                log(&batch);
+                telling::batch(&batch);
                 self.writes += 1;
                 let writing = write(client.clone(), batch.ops(), batch.makes_all_parents());
                 self.writing.push((batch, Box::pin(writing)));
@@ -126,7 +128,7 @@ impl Keeper {
         if self.wished.present.over && self.standings.state() == State::Withdrawn {
             return true;
         }
-        self.tell_conflicts();
+        self.telling.conflicts(self.standings.conflicts());
         self.publish();
         false
     }
@@ -141,18 +143,9 @@ impl Keeper {
             losses,
             last_loss,
         };
+        let before = *self.status.borrow();
         self.status.send_if_modified(|status| std::mem::replace(status, new) != new);
-    }
-
-    /// Says in the log which places are somebody else's, each once.
-    fn tell_conflicts(&mut self) {
-        let conflicts: BTreeMap<_, _> =
-            self.standings.conflicts().map(|(path, conflict)| (path.to_owned(), conflict)).collect();
-        for (path, conflict) in conflicts.iter().filter(|(path, _)| !self.told.contains(*path)) {
-            let owner = format!("0x{:x}", conflict.owner);
-            warn!(%path, kind = ?conflict.kind, owner, "somebody else's znode is in a registration's place");
-        }
-        self.told = conflicts.into_keys().collect();
+        self.telling.turned(before, new);
     }
 
     /// What the session is comes first, then wishes, then events, then answers: an event is known before the answer to
@@ -199,6 +192,7 @@ impl Keeper {
                 }
                 self.wish();
             }
+            Woken::Changed(_) if planted!("registry_deletion_unseen") => {}
             Woken::Changed(path) => self.standings.on_changed(&path),
             Woken::Read(path, read) => self.read(&path, read),
             Woken::Written(batch, outcome) => self.standings.on_written(&batch, outcome, now()),
@@ -252,15 +246,6 @@ impl Keeper {
             Seen { stat, data, same }
         };
         self.standings.on_read(path, read.found.map(|found| found.map(seen)), now());
-    }
-}
-
-fn log(batch: &Batch) {
-    for write in &batch.writes {
-        if let Step::ReplacePersistent { .. } = write.step {
-            warn!(path = %write.path, "a persistent registration of this instance is replaced by an ephemeral one");
-        }
-        debug!(path = %write.path, step = ?write.step, together = batch.writes.len(), "registration");
     }
 }
 
