@@ -33,6 +33,7 @@ pub mod from_go_micro;
 pub mod from_spring_cloud;
 #[cfg(feature = "registry")]
 pub mod operations;
+#[cfg(feature = "registry")]
 pub mod registering;
 pub mod sessions;
 pub mod testing;

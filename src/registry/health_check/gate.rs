@@ -194,8 +194,8 @@ struct Gated {
 
 impl Control for Gated {
     fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
-        // Registrations with checks have one instance.
-        let [instance] = changed else { return Ok(0) };
+        // Checks gate a registration of one instance.
+        let Some(instance) = changed.first() else { return self.shared.apply() };
         let before = {
             let mut gate = self.shared.lock();
             gate.moves += 1;

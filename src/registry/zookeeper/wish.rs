@@ -89,8 +89,8 @@ impl Wishes {
                 number = present.number;
                 return false;
             }
-            let is_later = present.number < number && (number == 1 || !planted!("registry_update_lost"));
-            if is_later {
+            let is_later = present.number < number;
+            if is_later && !(planted!("registry_update_lost") && number > 1) {
                 *present = wish;
             }
             is_later
