@@ -88,7 +88,11 @@ impl World {
 
     async fn pause(&mut self) {
         // Mostly within what is under way, at times until all is done.
-        let most = [2, 50, 5_000][usize::try_from(self.chance.below(3)).unwrap()];
+        let most = match self.chance.below(3) {
+            0 => 2,
+            1 => 50,
+            _ => 5_000,
+        };
         tokio::time::sleep(Duration::from_millis(self.chance.below(most))).await;
     }
 
