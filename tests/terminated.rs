@@ -1,4 +1,4 @@
-//! What readers see of a process that is told to end, interrupted or killed: `examples/drained-service`, run as a child of this
+//! What readers see of a process that is told to end, interrupted or killed, and of one whose runtime ends: `examples/drained-service`, run as a child of this
 //! binary, and the embedded server in it.
 //!
 //! A binary of its own, since it is its own child: signals are a process's.
@@ -11,6 +11,7 @@ use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use menagerie::jute::OpCode;
+use menagerie::registry::{self, Instance};
 use menagerie_server::{Server, What};
 
 #[path = "../examples/drained-service/main.rs"]
@@ -41,6 +42,8 @@ fn main() -> std::process::ExitCode {
     }
     killed(&server);
     println!("SIGKILL: gone with the session");
+    left_by_its_runtime(&server);
+    println!("the end of the runtime: gone with the session");
     std::process::ExitCode::SUCCESS
 }
 
@@ -76,6 +79,29 @@ fn killed(server: &Server) {
     assert!(begun.elapsed() >= SESSION_TIMEOUT / 2, "gone after {:?}", begun.elapsed());
 }
 
+/// A handle that outlives its runtime has nobody left who could take the leaf back.
+fn left_by_its_runtime(server: &Server) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let url = url(server);
+    let (registry, registered) = runtime.block_on(async {
+        let registry = registry::connect(&url).await.unwrap();
+        let wish = Instance::builder("time").host("127.0.0.1").port(1);
+        let registered = registry.register(wish).await.unwrap();
+        registered.registered().await.unwrap();
+        (registry, registered)
+    });
+    let begun = Instant::now();
+    drop(runtime);
+    drop((registered, registry));
+    until("the session is over", || leaves(server) == 0);
+    assert!(begun.elapsed() >= SESSION_TIMEOUT / 2, "gone after {:?}", begun.elapsed());
+}
+
+fn url(server: &Server) -> String {
+    let timeout = SESSION_TIMEOUT.as_secs();
+    format!("zk://{}/?layout=spring-cloud&session_timeout={timeout}s", server.connect_string())
+}
+
 /// How many leaves the service has.
 fn leaves(server: &Server) -> usize {
     server.tree().iter().filter(|node| node.path.starts_with("/services/time/")).count()
@@ -96,8 +122,7 @@ struct Service {
 
 impl Service {
     fn start(server: &Server) -> Self {
-        let timeout = SESSION_TIMEOUT.as_secs();
-        let url = format!("zk://{}/?layout=spring-cloud&session_timeout={timeout}s", server.connect_string());
+        let url = url(server);
         let grace = GRACE.as_secs().to_string();
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([&url, "time", &grace]).env(CHILD, "1").stdin(Stdio::piped()).stdout(Stdio::piped());

@@ -237,7 +237,7 @@
 //! | [`Error::Nothing`](crate::registry::Error::Nothing) | `register_all` was given no instance | give it at least one |
 //! | [`Error::Taken`](crate::registry::Error::Taken) | registered through this registry already | keep the first handle |
 //! | [`Error::SharedDirectory`](crate::registry::Error::SharedDirectory) | two services whose names share a directory | rename one; `x/y` and `x-y` are one to go-micro |
-//! | [`Error::Moved`](crate::registry::Error::Moved) | an update would move the instance | deregister, and register the other |
+//! | [`Error::Moved`](crate::registry::Error::Moved) | an update names another service or id | deregister, and register the other |
 //! | [`Error::NotRead`](crate::registry::Error::NotRead) | nothing was read in time | look at the ensemble; `saved_in` starts without it |
 //! | [`Error::Ended`](crate::registry::Error::Ended) | the client has ended | make a new one |
 //! | [`Error::NoRuntime`](crate::registry::Error::NoRuntime) | called outside of tokio | call it inside |

@@ -79,12 +79,20 @@
 //! Orchestrators send SIGTERM and, some time later, SIGKILL: 30 s in Kubernetes, which is shorter than Spring's grace. With the feature `signal`,
 //! `registry::terminated()` is a future of SIGTERM or ctrl-c:
 //!
-//! ```ignore
-//! let terminated = registry::terminated()?; // before anything else: it is caught from here on
-//! // connect, register, serve
+//! ```no_run
+//! # #[cfg(feature = "signal")]
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use menagerie::registry::{self, Instance};
+//!
+//! let terminated = registry::terminated()?; // First of all: it is caught from here on.
+//! let registry = registry::connect("zk://zk1,zk2,zk3/prod?layout=spring-cloud").await?;
+//! let registered = registry.register(Instance::builder("orders").port(8080)).await?;
+//! // Serve, in another task.
 //! terminated.await;
 //! registered.drain().await?;
 //! registry.close().await?;
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! `examples/drained-service/main.rs` is a whole program. Without it, catch the signal as you do and await `drain`.

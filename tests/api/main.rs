@@ -31,6 +31,7 @@ mod outages;
 mod outside;
 mod parents;
 mod registering;
+mod registering_swarm;
 mod registry;
 mod rules;
 mod secrets;

@@ -287,6 +287,35 @@ async fn an_update_that_moves_the_leaf_is_one_transaction() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_move_that_is_cut_off_anywhere_comes_true_and_nobody_sees_an_absence() {
+    for op in [OpCode::EXISTS, OpCode::MULTI, OpCode::GET_DATA] {
+        for executed in [false, true] {
+            let world = World::new().await;
+            let registered = world.registered(DubboInterface::new(), wish()).await;
+            let other = client(&world.server).await;
+            let reader = ZooKeeper::new(&other, DubboInterface::new());
+            let services = soon(reader.discover("time")).await.unwrap();
+            let mut changes = services.changes();
+            let owner = world.session();
+            let matcher = || Matcher::op(op).session(owner);
+            if executed {
+                world.server.cut_after(matcher())
+            } else {
+                world.server.cut_before(matcher())
+            }
+            registered.update(versioned(&registered, "2")).unwrap();
+            soon(registered.registered()).await.unwrap();
+            assert_eq!((world.providers().len(), world.server.planned()), (1, 0), "{op} {executed}");
+            let mut change = soon(changes.next()).await.unwrap();
+            while change.set.iter().next().expect("a reader sees none").version != "2" {
+                change = soon(changes.next()).await.unwrap();
+            }
+            assert_eq!((change.set.len(), world.session()), (1, owner), "{op} {executed}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn moves_in_a_row_and_apart_leave_the_last_one() {
     let world = World::new().await;
     let registered = world.registered(DubboInterface::new(), wish()).await;

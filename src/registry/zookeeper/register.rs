@@ -195,6 +195,7 @@ impl Keeper {
             Woken::Changed(_) if planted!("registry_deletion_unseen") => {}
             Woken::Changed(path) => self.standings.on_changed(&path),
             Woken::Read(path, read) => self.read(&path, read),
+            Woken::Written(_, Outcome::Unknown) if planted!("registry_lost_answer_unsaid") => {}
             Woken::Written(batch, outcome) => self.standings.on_written(&batch, outcome, now()),
             Woken::PauseOver => {}
             Woken::PatienceOver if planted!("registry_dropped_keeps_client") => {}
