@@ -220,6 +220,9 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The shortest interval that a check may be given: none asks in a hot loop.
 pub const CHECK_INTERVAL_LEAST: Duration = Duration::from_millis(10);
 
+/// The longest interval that a check may be given: one that is asked less than once a day gates nothing.
+pub const CHECK_INTERVAL_MOST: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// How long a health check waits for its answer: what takes longer on the same machine is as good as dead to callers.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
