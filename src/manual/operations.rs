@@ -234,6 +234,7 @@
 //! | [`Error::HealthCheck`](crate::registry::Error::HealthCheck) | a check's target is not one | see below |
 //! | [`Error::Layout`](crate::registry::Error::Layout) | the layout has no place for the instance | see below |
 //! | [`Error::Client`](crate::registry::Error::Client) | ZooKeeper, or the way to it | it says whose doing it was: `who()` |
+//! | [`Error::Nothing`](crate::registry::Error::Nothing) | `register_all` was given no instance | give it at least one |
 //! | [`Error::Taken`](crate::registry::Error::Taken) | registered through this registry already | keep the first handle |
 //! | [`Error::SharedDirectory`](crate::registry::Error::SharedDirectory) | two services whose names share a directory | rename one; `x/y` and `x-y` are one to go-micro |
 //! | [`Error::Moved`](crate::registry::Error::Moved) | an update would move the instance | deregister, and register the other |

@@ -36,6 +36,9 @@ pub enum Error {
     /// ZooKeeper, or the way to it.
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// There is no instance among those to be registered.
+    #[error("there is nothing to register")]
+    Nothing,
     /// This registry keeps another registration at the same place already.
     #[error("{place:?} is registered here already")]
     Taken {
@@ -51,7 +54,7 @@ pub enum Error {
         /// The service that is registered in it.
         service: String,
     },
-    /// An update may change everything but where the instance is registered: deregister it and register the other.
+    /// An update may change everything but service and id: deregister the instance and register the other.
     #[error("the update would move the instance from {from:?} to {to:?}")]
     Moved {
         /// Where it is registered.

@@ -70,7 +70,8 @@ fn state(list: &Set, instance: &Instance) -> RegistrationState {
 }
 
 impl Control for Listed {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let [instance] = changed else { return Ok(0) };
         check_stays(&self.service, &self.id, instance)?;
         let state = state(&self.list, instance);
         self.status.send_modify(|status| status.state = state);
@@ -93,7 +94,7 @@ impl Registration for Fixed {
             let (status, receiver) =
                 watch::channel(RegistrationStatus { state, ..RegistrationStatus::PENDING });
             let listed = Listed { list, service: instance.service.clone(), id: instance.id.clone(), status };
-            Ok(self.ledger.registered(Registered::new(Box::new(listed), instance, receiver)))
+            Ok(self.ledger.registered(Registered::new(Box::new(listed), instance, Vec::new(), receiver)))
         })
     }
 }

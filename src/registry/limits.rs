@@ -73,8 +73,8 @@ pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
 /// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
 pub const READS_IN_FLIGHT: usize = 4;
 
-/// How long a registration whose handle was dropped goes on trying to remove its leaf. By then every session that could
-/// own it has usually ended, and the leaf with it.
+/// How long a registration whose handle was dropped keeps a client that has no other handle, to remove its leaf. By then every
+/// session that could own it has usually ended, and the leaf with it.
 pub const DROPPED_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long `discover` waits for the first complete set: as long as a request may take.

@@ -148,7 +148,8 @@ struct Place {
 }
 
 impl Control for Arc<Place> {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let [instance] = changed else { return Ok(0) };
         check_stays(&self.service, &self.leaf, instance)?;
         let mut services = self.shared.lock();
         if self.withdrawn.load(Ordering::Acquire) {
@@ -234,7 +235,7 @@ impl Registration for Memory {
             drop(held);
             self.shared.publish_names();
             let status = place.status.subscribe();
-            Ok(self.ledger.registered(Registered::new(Box::new(place), instance, status)))
+            Ok(self.ledger.registered(Registered::new(Box::new(place), instance, Vec::new(), status)))
         })
     }
 }
@@ -284,6 +285,7 @@ impl Registry for Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::pin::Pin;
     use std::task::{Context, Waker};
 
@@ -345,6 +347,23 @@ mod tests {
         drop(again);
         assert_eq!(events.next().await.unwrap().state, RegistrationState::Withdrawn);
         assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_drain_takes_no_time_where_everybody_sees_it_at_once() {
+        let registry = Memory::new();
+        let services = registry.discover("time").await.unwrap();
+        let registered = registry.register(builder("a", 1)).await.unwrap();
+        assert_eq!(registered.drain_grace(), std::time::Duration::ZERO);
+        let mut draining = Box::pin(registered.drain_for(std::time::Duration::from_secs(3600)));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(draining.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(services.snapshot().iter().next().unwrap().status, crate::registry::Status::Draining);
+        assert!(services.pick().is_none());
+        drop(draining);
+        assert!(services.snapshot().is_empty());
+        registry.register(builder("a", 1)).await.unwrap().drain().await.unwrap();
+        assert!(services.snapshot().is_empty());
     }
 
     #[tokio::test]

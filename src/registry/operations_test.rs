@@ -49,7 +49,7 @@ fn variants_of_events() -> Vec<&'static str> {
 fn variants_of_errors() -> Vec<&'static str> {
     variants! {
         Error {
-            Url, Address, Instance, HealthCheck, Layout, Client, Taken, SharedDirectory, Moved, NotRead, Ended,
+            Url, Address, Instance, HealthCheck, Layout, Client, Nothing, Taken, SharedDirectory, Moved, NotRead, Ended,
             NoRuntime,
         }
         UrlError { Scheme, Value, Root, List, Twice, Address }

@@ -19,9 +19,12 @@ use crate::session::End;
 /// A standing wish that an instance be registered.
 ///
 /// As long as this handle lives, the registry keeps the instance registered: it comes back after an expired session and
-/// after somebody deleted it, and a reconnect within the session costs no write. Dropping the handle withdraws the wish:
-/// the registration is removed in the background as far as ZooKeeper is in reach within
-/// [`DROPPED_PATIENCE`](super::limits::DROPPED_PATIENCE). [`deregister`](Self::deregister) waits for it.
+/// after somebody deleted it, and a reconnect within the session costs no write. [`registering`](crate::manual::registering) says what it
+/// does when.
+///
+/// Dropping the handle withdraws the wish: the registration is removed in the background, after an outage too, as long as the client has
+/// other handles, and without any for [`DROPPED_PATIENCE`](super::limits::DROPPED_PATIENCE). If the runtime ends before, it goes with its session.
+/// [`deregister`](Self::deregister) waits for it; [`drain`](Self::drain) serves on for a grace first.
 #[must_use = "dropping it withdraws the registration"]
 pub struct Registered {
     control: Box<dyn Control>,
@@ -31,14 +34,16 @@ pub struct Registered {
 
 /// What was last wished.
 struct Wished {
-    instance: Arc<Instance>,
+    first: Arc<Instance>,
+    others: Vec<Arc<Instance>>,
     number: u64,
 }
 
 /// What a registry does for a handle.
 pub(super) trait Control: Send + Sync {
-    /// Registers this instead. Yields the number of the wish, which its status names when it knows of it.
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error>;
+    /// Registers these instead of those with the same ids. Yields the number of the wish, which its status names when it knows
+    /// of it.
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error>;
 
     /// Registers nothing any more. May come twice.
     fn withdraw(&self) -> u64;
@@ -122,10 +127,11 @@ impl From<State> for RegistrationState {
 impl Registered {
     pub(super) fn new(
         control: Box<dyn Control>,
-        instance: Arc<Instance>,
+        first: Arc<Instance>,
+        others: Vec<Arc<Instance>>,
         status: watch::Receiver<RegistrationStatus>,
     ) -> Self {
-        Self { control, wished: Mutex::new(Wished { instance, number: 0 }), status }
+        Self { control, wished: Mutex::new(Wished { first, others, number: 0 }), status }
     }
 
     fn wished(&self) -> MutexGuard<'_, Wished> {
@@ -139,7 +145,8 @@ impl Registered {
         control: impl FnOnce(Self) -> Box<dyn Control>,
     ) -> Self {
         let status = self.status.clone();
-        Self::new(control(self), instance, status)
+        let others = self.wished().others.clone();
+        Self::new(control(self), instance, others, status)
     }
 
     /// What does it, for who stands before it.
@@ -159,10 +166,17 @@ impl Registered {
         self.control.checks()
     }
 
-    /// The instance as it is wished to be registered, its address and id settled.
+    /// The instance as it is wished to be registered, its address and id settled; the first of several.
     #[must_use]
     pub fn instance(&self) -> Arc<Instance> {
-        self.wished().instance.clone()
+        Arc::clone(&self.wished().first)
+    }
+
+    /// All instances of the registration: more than one after [`register_all`](super::ZooKeeper::register_all) alone.
+    #[must_use]
+    pub fn instances(&self) -> Vec<Arc<Instance>> {
+        let wished = self.wished();
+        std::iter::once(&wished.first).chain(&wished.others).cloned().collect()
     }
 
     /// Where it stands now. Never blocks.
@@ -177,8 +191,9 @@ impl Registered {
         *self.status.borrow()
     }
 
-    /// Where it stands now and then at every change: the latest each time, so a slow reader misses what passed. Ends
-    /// when the registration is over.
+    /// Where it stands now and then at every change: the latest each time, so a slow reader misses what passed, but not that it did:
+    /// [`losses`](RegistrationStatus::losses) count. Ends when the registration is over. What each state asks of its owner stands in
+    /// [`registering`](crate::manual::registering).
     pub fn events(&self) -> RegistrationEvents {
         RegistrationEvents(Follow::new(self.status.clone()))
     }
@@ -223,12 +238,21 @@ impl Registered {
     /// [`Error::Moved`] if it is another service or id; [`Error::Layout`] if it cannot be registered; [`Error::Taken`] if this
     /// registry keeps another registration where it would go. Nothing changes then.
     pub fn update(&self, instance: Instance) -> Result<(), Error> {
-        let instance = Arc::new(instance);
+        self.update_all(vec![instance])
+    }
+
+    fn update_all(&self, changed: Vec<Instance>) -> Result<(), Error> {
+        let changed: Vec<_> = changed.into_iter().map(Arc::new).collect();
         // Outside the lock: it may wake somebody who asks this handle.
-        let number = self.control.update(&instance)?;
+        let number = self.control.update(&changed)?;
         let mut wished = self.wished();
-        if number >= wished.number {
-            *wished = Wished { instance, number };
+        wished.number = wished.number.max(number);
+        for instance in changed {
+            let Wished { first, others, .. } = &mut *wished;
+            let mut all = std::iter::once(first).chain(others);
+            let is_same =
+                |other: &&mut Arc<Instance>| (&other.service, &other.id) == (&instance.service, &instance.id);
+            all.find(is_same).into_iter().for_each(|other| *other = Arc::clone(&instance));
         }
         Ok(())
     }
@@ -261,9 +285,11 @@ impl Registered {
     /// As [`deregister`](Self::deregister), and as [`update`](Self::update) if the layout refuses the status; it is
     /// deregistered at once then.
     pub async fn drain_for(self, grace: Duration) -> Result<(), Error> {
-        let instance = self.instance();
-        if instance.status == Status::Up && !planted!("registry_drain_unsaid") {
-            self.update(Instance { status: Status::Draining, ..Instance::clone(&instance) })?;
+        let mut up = self.instances();
+        up.retain(|instance| instance.status == Status::Up && !planted!("registry_drain_unsaid"));
+        if !up.is_empty() {
+            let draining = |up: &Arc<Instance>| Instance { status: Status::Draining, ..Instance::clone(up) };
+            self.update_all(up.iter().map(draining).collect())?;
         }
         let wish = self.wished().number;
         let told = self.reached(wish, |state| state != RegistrationState::Pending);

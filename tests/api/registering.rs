@@ -12,7 +12,7 @@ use menagerie::registry::{
     ZooKeeper,
 };
 use menagerie::session::{Server as Host, State};
-use menagerie_server::{Matcher, NodeView, Server};
+use menagerie_server::{Like, Matcher, NodeView, Server};
 use tokio::time::Instant;
 
 use crate::support::{poll_once, settle, soon};
@@ -138,6 +138,62 @@ async fn all_znodes_of_a_registration_come_in_one_transaction() {
     let writes = world.writes();
     assert!(writes.iter().all(|op| *op == OpCode::CREATE2 || *op == OpCode::MULTI), "{writes:?}");
     assert!(writes.len() <= 2, "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_nodes_of_one_registration_come_together_and_each_is_kept() {
+    let world = World::new().await;
+    let registry = world.registry(GoMicro::new());
+    let node = |port: u16| wish().id(format!("time-{port}")).port(port);
+    let registered = soon(registry.register_all([node(1), node(2), node(3)])).await.unwrap();
+    soon(registered.registered()).await.unwrap();
+    let leaves = || world.leaves("/micro-registry/time/");
+    let czxids = || leaves().values().map(|leaf| leaf.stat.czxid).collect::<Vec<_>>();
+    assert!(czxids().len() == 3 && czxids().iter().all(|czxid| *czxid == czxids()[0]), "{:?}", leaves());
+    world.server.clear_log();
+    let mut second = Instance::clone(&registered.instances()[1]);
+    second.version = "2".to_owned();
+    registered.update(second.clone()).unwrap();
+    assert_eq!((registered.instances().len(), &*registered.instances()[1]), (3, &second));
+    soon(registered.registered()).await.unwrap();
+    assert_eq!(world.writes(), [OpCode::SET_DATA], "one of three");
+    let mut other = second.clone();
+    other.id = "time-4".to_owned();
+    assert!(matches!(registered.update(other), Err(Error::Moved { .. })));
+    // One wants no calls; then the session ends, and the other two come back together.
+    second.status = Status::OutOfService;
+    registered.update(second).unwrap();
+    until("one is gone", || leaves().len() == 2).await;
+    world.expire().await;
+    soon(registered.registered()).await.unwrap();
+    until("both again", || czxids().len() == 2 && czxids()[0] == czxids()[1]).await;
+    soon(registered.drain_for(Duration::from_secs(1))).await.unwrap();
+    assert!(leaves().is_empty());
+    // One refused spoils all, and none is kept.
+    let twice = soon(registry.register_all([node(1), node(1)])).await;
+    assert!(matches!(twice, Err(Error::Taken { .. })), "{twice:?}");
+    assert!(matches!(soon(registry.register_all([])).await, Err(Error::Nothing)));
+    drop(soon(registry.register(node(1))).await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_imitated_server_takes_all_znodes() {
+    for like in [Like::V3_4, Like::V3_5, Like::V3_8, Like::V3_9, Like::Keeper] {
+        let server = Server::builder().like(like).start().await.unwrap();
+        let client = client(&server).await;
+        let world = World { server, client };
+        let registered = world.registered(described(), wish()).await;
+        assert_eq!(
+            (world.leaves("/services/time/").len(), world.leaves("/dubbo/").len()),
+            (1, 3),
+            "{like:?}"
+        );
+        world.expire().await;
+        soon(registered.registered()).await.unwrap();
+        until("again", || world.leaves("/services/time/").len() == 1).await;
+        soon(registered.deregister()).await.unwrap();
+        assert!(world.leaves("/services/time/").is_empty(), "{like:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

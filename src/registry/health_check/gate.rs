@@ -143,7 +143,7 @@ impl Shared {
             };
             let control = self.inner.control();
             let number = match outcome {
-                Some(instance) => control.update(&instance)?,
+                Some(instance) => control.update(&[instance])?,
                 None => control.withdraw(),
             };
             if self.lock().moves == moves || planted!("health_late_wish") {
@@ -193,7 +193,9 @@ struct Gated {
 }
 
 impl Control for Gated {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        // Checks gate a registration of one instance.
+        let Some(instance) = changed.first() else { return self.shared.apply() };
         let before = {
             let mut gate = self.shared.lock();
             gate.moves += 1;

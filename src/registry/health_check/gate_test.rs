@@ -139,7 +139,8 @@ struct Meanwhile {
 }
 
 impl Control for Meanwhile {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let instance = &changed[0];
         let outer = self.outer.lock().unwrap().take();
         if let Some(outer) = outer.filter(|_| instance.version.is_empty()) {
             outer.update(Instance { version: String::from("2"), ..Instance::clone(&outer.instance()) })?;
@@ -162,7 +163,8 @@ async fn who_comes_late_with_an_older_wish_looks_again() {
     let (_, gating) = Gating::new(wish, vec![Switch::new(true).check("disk")]).unwrap();
     let instance = Arc::new(Instance::new("time", "a", "10.0.0.1:1".parse().unwrap()));
     let (_status, receiver) = watch::channel(RegistrationStatus::PENDING);
-    *outer.lock().unwrap() = Some(gating.around(Registered::new(Box::new(inner), instance, receiver)));
+    *outer.lock().unwrap() =
+        Some(gating.around(Registered::new(Box::new(inner), instance, Vec::new(), receiver)));
     tokio::time::sleep(Duration::from_secs(60)).await;
     let wished = wished.lock().unwrap().clone();
     assert!(wished.contains(&(String::new(), Status::Up)), "the older one came: {wished:?}");

@@ -143,7 +143,12 @@ impl Layout for Curator {
         check_component("id", &name)?;
         let dir = self.service_dir(&instance.service)?;
         let data = form::payload(self, instance, &name)?;
-        Ok(form::leaf(dir, name, data, instance, ParentMode::Container))
+        let parents = if planted!("layout_curator_parents_stay") {
+            ParentMode::Persistent
+        } else {
+            ParentMode::Container
+        };
+        Ok(form::leaf(dir, name, data, instance, parents))
     }
 
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError> {
@@ -239,6 +244,9 @@ impl Schema {
             ("serviceType", Json::string(self.kind_of(instance.lifetime))),
             ("uriSpec", uri_spec()),
         ];
+        if planted!("layout_curator_field_omitted") {
+            members.pop();
+        }
         if instance.status != Status::Up && matches!(self.payload, Payload::Flat { .. }) {
             members.push(("enabled", Json::Bool(false)));
         }

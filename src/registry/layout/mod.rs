@@ -84,8 +84,8 @@ pub trait Layout: fmt::Debug + Send + Sync {
         instance.status == Status::Up || self.expresses_status() || planted!("registry_drained_stays")
     }
 
-    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long a
-    /// process has to serve on after [`deregister`](crate::registry::Registered::deregister), which does not wait for it.
+    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long
+    /// [`drain`](crate::registry::Registered::drain) serves on. [`deregister`](crate::registry::Registered::deregister) does not wait for it.
     fn drain_grace(&self) -> Duration {
         DRAIN_GRACE
     }

@@ -37,7 +37,8 @@ fn read_back(layout: &dyn Layout, service: &str, records: &[Record]) -> Vec<Stri
         assert_eq!(leaf.mode == LeafMode::Ephemeral, record.stat.ephemeral_owner != 0, "{}", record.path);
         assert!(layout.is_same(&instance, &record.found()), "{}", record.path);
         instance.carried = None;
-        let alone = layout.leaf(&instance).is_ok_and(|leaf| leaf.data == record.data);
+        let alone =
+            layout.leaf(&instance).is_ok_and(|leaf| leaf.path() == record.path && leaf.data == record.data);
         let alone = if alone { " alone" } else { "" };
         format!("{} {} {:?}{alone}", instance.id, instance.address, instance.status)
     };
@@ -167,6 +168,8 @@ fn what_was_written_as_dubbo_does() {
         let read = instance(&layout, "org.x.Demo$Inner", &records[0]);
         assert_eq!((&*read.version, read.registered_at_ms), ("1.0*~", Some(1_700_000_000_000)));
         assert_eq!(read.metadata["methods"], "sayHello,sayBye");
+        let bare = Instance { carried: None, ..read };
+        assert_eq!(layout.leaf(&bare).unwrap().path(), records[0].path);
         let expected = [format!("10.0.0.5:20880 10.0.0.5:20880 Up{alone}")];
         assert_eq!(read_back(&layout, "org.x.Demo$Inner", &records), expected);
     }

@@ -89,6 +89,10 @@ impl Batch {
         ops
     }
 
+    pub(super) fn makes_containers(&self) -> bool {
+        self.ops().iter().any(|op| matches!(op, Op::CreateDir { mode: ParentMode::Container, .. }))
+    }
+
     /// Whether it makes every directory above one of its leaves. If one is missing still, it is above the root.
     #[must_use]
     pub fn makes_all_parents(&self) -> bool {

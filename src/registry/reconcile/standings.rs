@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use menagerie_jute::ErrorCode;
 
 use super::batch::{Batch, Write};
-use super::{Conflict, Loss, Outcome, Seen, Standing, State, Step};
-use crate::registry::layout::{Further, Leaf};
+use super::{Conflict, Loss, Outcome, Seen, Standing, State, Step, Want};
+use crate::registry::layout::{Further, Leaf, ParentMode};
 use crate::registry::limits::{RECREATE_JITTER, SESSIONS_HELD};
 use crate::registry::read_failure::ReadFailure;
 use crate::registry::rng::SplitMix64;
@@ -23,6 +23,11 @@ pub struct Wished {
     pub leaf: Leaf,
     /// What it is to the registration.
     pub role: Role,
+    /// Which instance of the registration it is for.
+    pub of: usize,
+    /// Whether it is to be there. What is not, for a while, is better wished absent than not at all: who took what from whom is
+    /// remembered.
+    pub want: Want,
 }
 
 /// What a znode is to a registration, and thus whose one is that is found in its place.
@@ -42,8 +47,22 @@ pub enum Role {
 impl Wished {
     /// The leaf that stands for an instance.
     #[must_use]
-    pub fn instance(leaf: Leaf) -> Self {
-        Self { leaf, role: Role::Instance }
+    pub fn instance(leaf: Leaf, of: usize) -> Self {
+        Self::new(leaf, Role::Instance, of)
+    }
+
+    /// What stands beside it.
+    #[must_use]
+    pub fn further(further: Further, of: usize) -> Self {
+        match further {
+            Further::Leaf(leaf) => Self::new(leaf, Role::Own, of),
+            Further::Shared(leaf) => Self::new(leaf, Role::Shared, of),
+            Further::Listed { leaf, entry } => Self::new(leaf, Role::Entry(entry), of),
+        }
+    }
+
+    fn new(leaf: Leaf, role: Role, of: usize) -> Self {
+        Self { leaf, role, of, want: Want::Present }
     }
 }
 
@@ -52,16 +71,6 @@ impl Role {
     #[must_use]
     pub fn is_owned(&self) -> bool {
         matches!(self, Self::Instance | Self::Own) || planted!("registry_shared_removed")
-    }
-}
-
-impl From<Further> for Wished {
-    fn from(further: Further) -> Self {
-        match further {
-            Further::Leaf(leaf) => Self { leaf, role: Role::Own },
-            Further::Shared(leaf) => Self { leaf, role: Role::Shared },
-            Further::Listed { leaf, entry } => Self { leaf, role: Role::Entry(entry) },
-        }
     }
 }
 
@@ -84,6 +93,8 @@ pub struct Standings {
     held: Vec<i64>,
     /// Whether a multi was refused: until all rest, each place is written alone.
     alone: bool,
+    /// Whether this server knows no containers: it is older than 3.5. Directories are then plain ones.
+    plain_parents: bool,
     losses: u64,
     last_loss: Option<Loss>,
     rng: SplitMix64,
@@ -93,6 +104,8 @@ pub struct Standings {
 struct Place {
     path: String,
     role: Role,
+    of: usize,
+    want: Want,
     standing: Standing,
     /// It is wished no more, and goes when what is wished instead is there.
     leaving: bool,
@@ -129,24 +142,30 @@ impl Standings {
             connected: false,
             held: Vec::new(),
             alone: false,
+            plain_parents: false,
             losses: 0,
             last_loss: None,
             rng: SplitMix64::new(seed),
         }
     }
 
-    /// Wishes these places, in this order, and no other: no path twice. Without any the registration is withdrawn.
+    /// Wishes these places, in this order, and no other: no path twice. If none is wanted, the registration is withdrawn.
     pub fn wish(&mut self, wished: Vec<Wished>) {
         let mut before = std::mem::take(&mut self.places);
-        for wish in wished {
+        let forgets = |wish: &Wished| wish.want == Want::Absent && planted!("registry_pause_forgets");
+        for wish in wished.into_iter().filter(|wish| !forgets(wish)) {
             let path = wish.leaf.path();
             let place = match before.iter().position(|place| place.path == path) {
-                Some(at) => Place { leaving: false, role: wish.role, ..before.remove(at) },
+                Some(at) => {
+                    let (role, of, want) = (wish.role, wish.of, wish.want);
+                    Place { leaving: false, role, of, want, ..before.remove(at) }
+                }
                 None => self.begin(path, &wish),
             };
             self.places.push(place);
-            let Some(Place { role, standing, .. }) = self.places.last_mut() else { continue };
+            let Some(Place { role, standing, want, .. }) = self.places.last_mut() else { continue };
             match role {
+                _ if *want == Want::Absent => standing.withdraw(),
                 // What it is to hold depends on what is there.
                 Role::Entry(_) if standing.leaf().mode == wish.leaf.mode => {
                     standing.want(standing.leaf().data.clone());
@@ -166,7 +185,7 @@ impl Standings {
         let keep_persistent = self.keep_persistent && wish.role.is_owned();
         let mut standing = Standing::new(wish.leaf.clone(), keep_persistent, self.rng.next_u64());
         standing.join(self.session, self.connected, &self.held);
-        Place { path, role: wish.role.clone(), standing, leaving: false }
+        Place { path, role: wish.role.clone(), of: wish.of, want: wish.want, standing, leaving: false }
     }
 
     /// The paths of all places, those that are to go included.
@@ -191,11 +210,11 @@ impl Standings {
         if let Some((_, conflict)) = conflicts.max_by_key(|(instance, _)| *instance) {
             return State::Conflict(conflict);
         }
-        let gone = self.places.iter().all(|place| !place.leaving);
-        if gone && wished().all(|place| place.standing.state() == State::Registered) {
-            return if self.places.is_empty() { State::Withdrawn } else { State::Registered };
+        if !self.places.iter().all(Place::is_fulfilled) {
+            return State::Pending;
         }
-        State::Pending
+        let any = wished().any(|place| place.want == Want::Present);
+        if any { State::Registered } else { State::Withdrawn }
     }
 
     /// The places in which there is a conflict.
@@ -225,6 +244,7 @@ impl Standings {
             self.held.push(old);
             let surplus = self.held.len().saturating_sub(SESSIONS_HELD);
             self.held.drain(..surplus);
+            self.plain_parents = false;
             // One moment for all, so that they can go in one multi again.
             write_at += self.rng.span(RECREATE_JITTER);
         }
@@ -260,6 +280,12 @@ impl Standings {
 
     /// The answer to a [`Batch`]; `op` of a refusal counts its operations.
     pub fn on_written(&mut self, batch: &Batch, outcome: Outcome, now: Instant) {
+        if self.learns_of_no_containers(batch, outcome) {
+            for write in &batch.writes {
+                self.place(&write.path).into_iter().for_each(|place| place.standing.on_rolled_back());
+            }
+            return;
+        }
         let mut blamed = None;
         if let Outcome::Refused { code, op } = outcome {
             let ends = matches!(code, ErrorCode::SESSION_EXPIRED | ErrorCode::SESSION_MOVED);
@@ -280,6 +306,15 @@ impl Standings {
         self.note_losses();
     }
 
+    /// An unknown operation fails a multi as a whole, whichever it was.
+    fn learns_of_no_containers(&mut self, batch: &Batch, outcome: Outcome) -> bool {
+        let Outcome::Refused { code, .. } = outcome else { return false };
+        let unknown = matches!(code, ErrorCode::MARSHALLING_ERROR | ErrorCode::UNIMPLEMENTED);
+        let learns = unknown && !self.plain_parents && batch.makes_containers();
+        self.plain_parents |= learns;
+        learns && !planted!("registry_containers_only")
+    }
+
     fn place(&mut self, path: &str) -> Option<&mut Place> {
         self.places.iter_mut().find(|place| place.path == path)
     }
@@ -297,7 +332,7 @@ impl Standings {
     pub fn step(&mut self, now: Instant) -> Due {
         let mut due = Due::default();
         let mut writes = Vec::new();
-        for place in self.places.iter_mut().filter(|place| !place.is_left()) {
+        for place in self.places.iter_mut().filter(|place| !place.is_let_be()) {
             let Some(step) = place.standing.next_step(now) else { continue };
             if step.is_write() {
                 writes.push((place.path.clone(), step));
@@ -324,26 +359,36 @@ impl Standings {
         due
     }
 
-    /// A leaf that is to go stays until all that is wished for instances is there, or comes in the same multi.
+    /// A leaf that is to go stays until the one that is wished for its instance is there, or comes in the same multi.
     fn keep_until_replaced(&self, writes: &mut Vec<(String, Step)>) {
         let comes = |place: &Place| {
             place.standing.state() == State::Registered
                 || !self.alone && writes.iter().any(|(path, _)| *path == place.path)
         };
-        let wished = self.places.iter().filter(|place| !place.leaving && place.role == Role::Instance);
-        if planted!("registry_move_leaves_first") || wished.into_iter().all(comes) {
+        let wished = self.places.iter().filter(|place| !place.leaving && place.want == Want::Present);
+        let wished = wished.filter(|place| place.role == Role::Instance && !comes(place));
+        let awaited: Vec<_> = wished.map(|place| place.of).collect();
+        if planted!("registry_move_leaves_first") {
             return;
         }
-        let leaves = |path: &str| self.places.iter().any(|place| place.leaving && place.path == path);
-        writes.retain(|(path, _)| !leaves(path));
+        let stays = |path: &str| {
+            let mut leaving = self.places.iter().filter(|place| place.leaving && place.path == path);
+            leaving.any(|place| awaited.contains(&place.of))
+        };
+        writes.retain(|(path, _)| !stays(path));
     }
 
     fn batches(&mut self, writes: Vec<(String, Step)>, now: Instant) -> Vec<Batch> {
         let mut taken = Vec::with_capacity(writes.len());
+        let plain_parents = self.plain_parents && !planted!("registry_containers_only");
         for (path, step) in writes {
             let Some(place) = self.place(&path) else { continue };
             place.standing.take_step(&step, now);
-            taken.push(Write { path, leaf: place.standing.leaf().clone(), step });
+            let mut leaf = place.standing.leaf().clone();
+            if plain_parents {
+                leaf.parents = ParentMode::Persistent;
+            }
+            taken.push(Write { path, leaf, step });
         }
         if taken.is_empty() {
             return Vec::new();
@@ -356,14 +401,22 @@ impl Standings {
 }
 
 impl Place {
-    /// Whether nothing is done there any more.
-    fn is_left(&self) -> bool {
-        self.leaving && !self.role.is_owned()
+    /// Whether it is left as it is: shared, and wanted no more.
+    fn is_let_be(&self) -> bool {
+        (self.leaving || self.want == Want::Absent) && !self.role.is_owned()
     }
 
     fn is_gone(&self) -> bool {
-        self.leaving && self.standing.state() == State::Withdrawn
-            || self.is_left() && !self.standing.is_busy()
+        let is_gone = self.standing.state() == State::Withdrawn || self.is_let_be();
+        self.leaving && is_gone && !self.standing.is_busy()
+    }
+
+    fn is_fulfilled(&self) -> bool {
+        match self.want {
+            _ if self.leaving => false,
+            Want::Present => self.standing.state() == State::Registered,
+            Want::Absent => self.is_let_be() || self.standing.state() == State::Withdrawn,
+        }
     }
 
     /// Whether what was read is the same, for what is not told by the layout; and what it is to hold then.

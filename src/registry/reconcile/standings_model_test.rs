@@ -54,6 +54,8 @@ enum Act {
     OtherShares(u8),
     DirectoriesGo,
     Wish(Shape),
+    /// These places, and none of them is wanted now.
+    Pause(Shape),
     Withdraw,
     Pass(u16),
 }
@@ -117,10 +119,13 @@ fn places(shape: Shape) -> Vec<Wished> {
     let list = leaf(LIST, "app", LeafMode::Persistent);
     let data = vec![shape.data];
     vec![
-        Further::Shared(leaf(&shared_at(shape.revision), "described", LeafMode::Persistent)).into(),
-        Further::Listed { leaf: list, entry: "app".to_owned() }.into(),
-        Further::Leaf(leaf(OWN, "beside", LeafMode::Ephemeral)).into(),
-        Wished::instance(leaf(&path_at(shape.at), data, LeafMode::Ephemeral)),
+        Wished::further(
+            Further::Shared(leaf(&shared_at(shape.revision), "described", LeafMode::Persistent)),
+            0,
+        ),
+        Wished::further(Further::Listed { leaf: list, entry: "app".to_owned() }, 0),
+        Wished::further(Further::Leaf(leaf(OWN, "beside", LeafMode::Ephemeral)), 0),
+        Wished::instance(leaf(&path_at(shape.at), data, LeafMode::Ephemeral), 0),
     ]
 }
 
@@ -173,6 +178,11 @@ impl World {
             Act::Wish(shape) => {
                 self.wished = Some(*shape);
                 self.standings.wish(places(*shape));
+            }
+            Act::Pause(shape) => {
+                self.wished = None;
+                let absent = |wished| Wished { want: Want::Absent, ..wished };
+                self.standings.wish(places(*shape).into_iter().map(absent).collect());
             }
             Act::Withdraw => {
                 self.wished = None;
@@ -464,6 +474,7 @@ fn any_act() -> impl Strategy<Value = Act> {
         1 => (0u8..2).prop_map(Act::OtherShares),
         1 => Just(Act::DirectoriesGo),
         4 => any_shape().prop_map(Act::Wish),
+        1 => any_shape().prop_map(Act::Pause),
         1 => Just(Act::Withdraw),
         2 => (0u16..2000).prop_map(Act::Pass),
     ]

@@ -4,7 +4,7 @@ use menagerie_jute::ErrorCode;
 
 use super::tests::zero;
 use super::*;
-use crate::registry::layout::ParentMode;
+use crate::registry::layout::{Further, ParentMode};
 use crate::registry::limits::RECREATE_JITTER;
 
 const MINE: i64 = 0x100;
@@ -16,18 +16,18 @@ fn leaf(dir: &str, name: &str, data: &'static str, mode: LeafMode) -> Leaf {
 }
 
 fn at(name: &str, data: &'static str) -> Wished {
-    Wished::instance(leaf("/r/svc", name, data, LeafMode::Ephemeral))
+    Wished::instance(leaf("/r/svc", name, data, LeafMode::Ephemeral), 0)
 }
 
 /// One of each kind that stands beside a leaf, and the leaf.
 fn several(name: &str) -> Vec<Wished> {
+    let shared = leaf("/r/meta", "rev", "described", LeafMode::Persistent);
+    let list = leaf("/r/map", "list", "app", LeafMode::Persistent);
+    let beside = leaf("/r/svc", "beside", "b", LeafMode::Ephemeral);
     vec![
-        Wished { leaf: leaf("/r/meta", "rev", "described", LeafMode::Persistent), role: Role::Shared },
-        Wished {
-            leaf: leaf("/r/map", "list", "app", LeafMode::Persistent),
-            role: Role::Entry("app".to_owned()),
-        },
-        Wished { leaf: leaf("/r/svc", "beside", "b", LeafMode::Ephemeral), role: Role::Own },
+        Wished::further(Further::Shared(shared), 0),
+        Wished::further(Further::Listed { leaf: list, entry: "app".to_owned() }, 0),
+        Wished::further(Further::Leaf(beside), 0),
         at(name, "v1"),
     ]
 }
@@ -214,6 +214,51 @@ fn the_old_leaf_stays_until_the_new_one_is_there() {
     assert_eq!(told(&batch), ["delete /r/svc/a"]);
     apply(&mut standings, &batch, now);
     assert_eq!(standings.state(), State::Registered);
+}
+
+#[test]
+fn instances_of_one_registration_come_together_and_go_alone() {
+    let now = zero();
+    let of = |name, of| Wished { of, ..at(name, "v1") };
+    let mut standings = begun(vec![of("a", 0), of("b", 1)], now);
+    let theirs = |path: &str| {
+        let seen = found(OTHER, "theirs").filter(|_| path == "/r/svc/b");
+        seen.map(|seen| Seen { same: false, ..seen })
+    };
+    let mut both = standings.clone();
+    assert_eq!(told(&only(read(&mut both, now, |_| None))), ["create /r/svc/a", "create /r/svc/b"]);
+    let batch = only(read(&mut standings, now, theirs));
+    apply(&mut standings, &batch, now);
+    // The first moves, and then wants no calls: the conflict is the second's.
+    standings.wish(vec![of("c", 0), of("b", 1)]);
+    let batch = only(read(&mut standings, now, theirs));
+    assert_eq!(told(&batch), ["create /r/svc/c", "delete /r/svc/a"]);
+    apply(&mut standings, &batch, now);
+    standings.wish(vec![of("b", 1)]);
+    assert_eq!(told(&only(standings.step(now))), ["delete /r/svc/c"]);
+}
+
+#[test]
+fn what_is_not_wanted_for_a_while_remembers_who_took_it() {
+    let now = zero();
+    let mut standings = registered(several("a"), now);
+    // A twin takes the leaf.
+    standings.on_changed("/r/svc/a");
+    read(&mut standings, now, |_| found(OTHER, "v1"));
+    let twin = |state| matches!(state, State::Conflict(Conflict { kind: ConflictKind::Twin, .. }));
+    assert!(twin(standings.state()));
+    let absent = |wished: Wished| Wished { want: Want::Absent, ..wished };
+    standings.wish(several("a").into_iter().map(absent).collect());
+    let batch = only(standings.step(now));
+    assert_eq!(told(&batch), ["delete /r/svc/beside"], "what is shared stays, and the twin's");
+    assert_eq!(apply(&mut standings, &batch, now), Due::default());
+    assert_eq!(standings.state(), State::Withdrawn);
+    standings.wish(several("a"));
+    let due = standings.step(now);
+    assert_eq!((due.reads.len(), due.batches.len()), (1, 0), "the list");
+    standings.on_read("/r/map/list", Ok(found(0, "app")), now);
+    assert_eq!(told(&only(standings.step(now))), ["create /r/svc/beside"]);
+    assert!(twin(standings.state()), "it is not taken back");
 }
 
 #[test]

@@ -265,6 +265,9 @@ impl View {
             self.remove(name);
             return self.publish();
         }
+        if planted!("registry_changes_unread") && kind == EventType::NODE_DATA_CHANGED {
+            return;
+        }
         if self.children.contains_key(name) || kind != EventType::NODE_DELETED {
             self.mark(&Arc::from(name), Marked::ByEvent);
         }

@@ -15,6 +15,7 @@ mod telling;
 mod watching;
 mod wish;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -158,14 +159,31 @@ impl ZooKeeper {
         Ok(instance)
     }
 
-    async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
+    /// Registers several instances as one registration, as go-micro's plugin does with the nodes of a service: they come in one transaction, or
+    /// where that is refused one by one, and [`Registered`] is about all of them. They may be of several services.
+    ///
+    /// Dropping the future before it is ready registers nothing.
+    ///
+    /// # Errors
+    /// As [`register`](Registration::register), for any of them; [`Error::Nothing`] if there is none.
+    pub async fn register_all(
+        &self,
+        instances: impl IntoIterator<Item = InstanceBuilder>,
+    ) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
         if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
             return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
         }
-        let instance = Arc::new(self.settled(builder).await?);
-        let dir = self.layout.leaf(&instance)?.dir;
-        let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &instance)?;
+        let mut settled = Vec::new();
+        for builder in instances {
+            settled.push(Arc::new(self.settled(builder).await?));
+        }
+        let [first, others @ ..] = &settled[..] else { return Err(Error::Nothing) };
+        let mut dirs = BTreeSet::new();
+        for instance in &settled {
+            dirs.insert(self.layout.leaf(instance)?.dir);
+        }
+        let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &settled)?;
         let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
         let keeper = Keeper::new(
             &self.client,
@@ -173,11 +191,14 @@ impl ZooKeeper {
             self.keep_persistent,
             wished,
             status,
-            Telling::about(&instance),
+            Telling::about(first),
         );
         runtime.spawn(keeper.run());
-        runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
-        Ok(self.ledger.registered(Registered::new(Box::new(control), instance, receiver)))
+        for dir in dirs {
+            runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
+        }
+        let registered = Registered::new(Box::new(control), Arc::clone(first), others.to_vec(), receiver);
+        Ok(self.ledger.registered(registered))
     }
 
     /// A view of the service, which need not have been read.
@@ -242,7 +263,7 @@ async fn connected(client: &Client) {
 
 impl Registration for ZooKeeper {
     fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>> {
-        Box::pin(self.registered(instance))
+        Box::pin(self.register_all([instance]))
     }
 }
 

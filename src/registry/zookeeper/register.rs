@@ -207,7 +207,7 @@ impl Keeper {
 
     /// Takes over what is wished now.
     fn wish(&mut self) {
-        let wished = self.wished.present.places().to_vec();
+        let wished = self.wished.present.places.clone();
         self.standings.wish(wished.iter().map(|place| place.wished.clone()).collect());
         for wish in wished {
             let path = wish.wished.leaf.path();

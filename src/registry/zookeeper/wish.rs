@@ -1,7 +1,7 @@
 //! What a handle wishes, on its way to the task that keeps it.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -10,28 +10,19 @@ use tokio::sync::watch;
 use super::places::{self, Places};
 use super::requests::Pending;
 use crate::registry::layout::Layout;
-use crate::registry::reconcile::{self, Role};
+use crate::registry::reconcile::{self, Role, Want};
 use crate::registry::registered::{Control, check_stays};
 use crate::registry::{Error, Instance};
 
 /// What the handle wishes.
 #[derive(Clone, Debug)]
 pub(super) struct Wish {
-    /// All that is in the tree if the instance has a leaf.
-    places: Vec<Place>,
-    /// Whether it is to have one. If not, its places are kept for it.
-    keeps: bool,
+    /// All places; those of instances that are to have no leaf are wanted absent.
+    pub(super) places: Vec<Place>,
     /// Whether nothing will be wished again.
     pub(super) over: bool,
     /// Counts wishes.
     pub(super) number: u64,
-}
-
-impl Wish {
-    /// All that is to be in the tree.
-    pub(super) fn places(&self) -> &[Place] {
-        if self.keeps { &self.places } else { &[] }
-    }
 }
 
 /// One znode of a registration.
@@ -47,11 +38,18 @@ pub(super) struct Place {
 pub(super) struct Wishes {
     layout: Arc<dyn Layout>,
     places: Places,
-    service: String,
-    id: String,
-    /// What this registration has claimed, as far as it is still held.
-    claims: Mutex<BTreeMap<String, Weak<places::Place>>>,
+    kept: Mutex<Kept>,
     wishes: watch::Sender<Wish>,
+}
+
+/// What is wished, and what it has taken.
+#[derive(Default)]
+struct Kept {
+    instances: Vec<Arc<Instance>>,
+    /// Of the last wish.
+    number: u64,
+    /// What this registration has claimed, as far as it is still held.
+    claims: BTreeMap<String, Weak<places::Place>>,
 }
 
 impl Wishes {
@@ -59,53 +57,83 @@ impl Wishes {
     pub(super) fn new(
         layout: Arc<dyn Layout>,
         places: Places,
-        instance: &Arc<Instance>,
+        instances: &[Arc<Instance>],
     ) -> Result<(Self, watch::Receiver<Wish>), Error> {
-        let (service, id) = (instance.service.clone(), instance.id.clone());
-        let nothing = Wish { places: Vec::new(), keeps: false, over: false, number: 0 };
-        let (wishes, wished) = watch::channel(nothing);
-        let this = Self { layout, places, service, id, claims: Mutex::default(), wishes };
-        this.wish(instance)?;
+        let (wishes, wished) = watch::channel(Wish { places: Vec::new(), over: false, number: 0 });
+        let this = Self { layout, places, kept: Mutex::default(), wishes };
+        this.wish(instances.to_vec(), &mut this.kept()).map(|wish| this.send(wish))?;
         Ok((this, wished))
     }
 
-    fn wish(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
-        let (places, keeps) = (self.places(instance)?, self.layout.keeps_leaf(instance));
-        let mut number = 0;
-        self.wishes.send_modify(|wish| {
-            if wish.over {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wish(&self, instances: Vec<Arc<Instance>>, kept: &mut Kept) -> Result<Wish, Error> {
+        kept.claims.retain(|_, claim| claim.strong_count() > 0);
+        let mut places = Vec::new();
+        for (of, instance) in instances.iter().enumerate() {
+            self.add_places(instance, of, kept, &mut places)?;
+        }
+        kept.instances = instances;
+        kept.number += 1;
+        Ok(Wish { places, over: false, number: kept.number })
+    }
+
+    /// Outside of the lock, for it wakes the keeper; so a later one may have been faster.
+    fn send(&self, wish: Wish) -> u64 {
+        let mut number = wish.number;
+        self.wishes.send_if_modified(|present| {
+            if present.over {
                 // Who comes late brings nothing back.
-                number = wish.number;
-                return;
+                number = present.number;
+                return false;
             }
-            number = wish.number + 1;
-            if !planted!("registry_update_lost") || number == 1 {
-                *wish = Wish { places, keeps, over: false, number };
+            let is_later = present.number < number;
+            if is_later && !(planted!("registry_update_lost") && number > 1) {
+                *present = wish;
             }
+            is_later
         });
-        Ok(number)
+        number
     }
 
     /// What registers `instance`: what stands beside it first, for readers look there when they have seen it.
-    fn places(&self, instance: &Arc<Instance>) -> Result<Vec<Place>, Error> {
+    fn add_places(
+        &self,
+        instance: &Arc<Instance>,
+        of: usize,
+        kept: &mut Kept,
+        places: &mut Vec<Place>,
+    ) -> Result<(), Error> {
         let leaf = self.layout.leaf(instance)?;
-        let further = self.layout.further(instance)?.into_iter().map(reconcile::Wished::from);
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        claims.retain(|_, claim| claim.strong_count() > 0);
-        let mut places = Vec::new();
-        for wished in further.chain([reconcile::Wished::instance(leaf)]) {
-            let claim = match wished.role.is_owned() {
-                true => Some(self.claim(&mut claims, &wished)?),
-                false => None,
+        let further = self.layout.further(instance)?.into_iter();
+        let further = further.map(|further| reconcile::Wished::further(further, of));
+        let want = if self.layout.keeps_leaf(instance) { Want::Present } else { Want::Absent };
+        for wished in further.chain([reconcile::Wished::instance(leaf, of)]) {
+            let wished = reconcile::Wished { want, ..wished };
+            let path = wished.leaf.path();
+            let before = places.iter_mut().find(|place| place.wished.leaf.path() == path);
+            let claim = match (wished.role.is_owned(), before) {
+                (true, Some(_)) => return Err(Error::Taken { place: path }),
+                (true, None) => Some(self.claim(&mut kept.claims, &instance.service, &wished)?),
+                (false, None) => None,
+                (false, Some(place)) => {
+                    if want == Want::Present {
+                        place.wished.want = want;
+                    }
+                    continue;
+                }
             };
             places.push(Place { wished, instance: Arc::clone(instance), _claim: claim });
         }
-        Ok(places)
+        Ok(())
     }
 
     fn claim(
         &self,
         claims: &mut BTreeMap<String, Weak<places::Place>>,
+        service: &str,
         wished: &reconcile::Wished,
     ) -> Result<Arc<places::Place>, Error> {
         let path = wished.leaf.path();
@@ -113,7 +141,7 @@ impl Wishes {
             return Ok(claim);
         }
         // The directory of what stands beside may be that of other services too.
-        let service = (wished.role == Role::Instance).then_some(self.service.as_str());
+        let service = (wished.role == Role::Instance).then_some(service);
         let claim = Arc::new(self.places.claim(&wished.leaf, service)?);
         claims.insert(path, Arc::downgrade(&claim));
         Ok(claim)
@@ -121,19 +149,36 @@ impl Wishes {
 }
 
 impl Control for Wishes {
-    fn update(&self, instance: &Arc<Instance>) -> Result<u64, Error> {
-        check_stays(&self.service, &self.id, instance)?;
-        self.wish(instance)
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let mut kept = self.kept();
+        let mut instances = kept.instances.clone();
+        for instance in changed {
+            let same =
+                |other: &Arc<Instance>| (&other.service, &other.id) == (&instance.service, &instance.id);
+            let same = instances.iter().position(same);
+            let Some(other) = instances.get_mut(same.unwrap_or(0)) else { continue };
+            check_stays(&other.service, &other.id, instance)?;
+            *other = Arc::clone(instance);
+        }
+        let wish = self.wish(instances, &mut kept)?;
+        drop(kept);
+        Ok(self.send(wish))
     }
 
     fn withdraw(&self) -> u64 {
+        let mut kept = self.kept();
+        kept.number += 1;
+        let number = kept.number;
+        drop(kept);
         self.wishes.send_if_modified(|wish| {
             let changes = !wish.over;
+            if changes {
+                wish.number = number;
+                wish.over = true;
+            }
             if !planted!("registry_withdrawal_forgotten") {
                 wish.places.clear();
             }
-            wish.over = true;
-            wish.number += u64::from(changes);
             changes
         });
         self.wishes.borrow().number

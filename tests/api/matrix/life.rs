@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use menagerie::registry::layout::Kind;
-use menagerie::registry::{Address, Discovery, Error, Instance, RegistrationState, Status};
+use menagerie::registry::{Address, Discovery, Instance, RegistrationState, Status};
+use tokio::time::Instant;
 
-use super::world::{TIMEOUT, World, shows, started, told, until, wish};
+use super::world::{TIMEOUT, World, now, shows, started, told, until, wish};
 use crate::support::{settle, soon};
 
 /// What is registered stands in the tree to the byte that the layout says, and is discovered whole, but for the fields that the
@@ -76,40 +77,40 @@ fn version(instance: &Instance, version: &str) -> Instance {
     newer
 }
 
-/// A change is one write on the same leaf, and none if nothing changed. Of Dubbo's interfaces the name says all: a change there
-/// would be another leaf, and is refused by name.
+/// A change is one write, of the same leaf, and none if nothing changed. Of Dubbo's interfaces the name says all: there another
+/// leaf comes and the old one goes, in one transaction, and no set is without both.
 pub(super) async fn update(world: World) {
     let provider = world.process().await;
     let registered = provider.register(wish(80).version("1")).await;
     let services = world.view().await;
     shows(&services, &[80]).await;
-    let mut events = services.events();
+    let (mut events, mut changes) = (services.events(), services.changes());
     assert_eq!(told(&mut events, Duration::from_secs(1)).await, ["snapshot"]);
     let (before, writes) = (world.leaf(&registered).unwrap(), world.writes());
     let newer = version(&registered.instance(), "2");
-    if world.kind == Kind::DubboInterface {
-        let refused = registered.update(newer).unwrap_err();
-        assert!(matches!(refused, Error::Moved { .. }), "{refused}");
-        assert_eq!(told(&mut events, Duration::from_secs(5)).await, [""; 0]);
-        assert_eq!((world.writes(), registered.state()), (writes, RegistrationState::Registered));
-    } else if world.kind == Kind::Plain {
-        registered.update(newer).unwrap();
-        assert_eq!(
-            told(&mut events, Duration::from_secs(5)).await,
-            [""; 0],
-            "a leaf says nothing but the address"
-        );
-        assert_eq!(world.writes(), writes);
-    } else {
-        registered.update(newer.clone()).unwrap();
-        assert_eq!(told(&mut events, Duration::from_secs(5)).await, ["updated"]);
-        assert_eq!((services.pick().unwrap().version.as_str(), world.writes()), ("2", writes + 1));
-        let after = world.leaf(&registered).unwrap();
-        assert_eq!((after.stat.czxid, after.stat.version), (before.stat.czxid, before.stat.version + 1));
-        registered.update(newer).unwrap();
-        assert_eq!(told(&mut events, Duration::from_secs(5)).await, [""; 0]);
-        assert_eq!(world.writes(), writes + 1, "nothing changed");
+    registered.update(newer.clone()).unwrap();
+    let mut heard = told(&mut events, Duration::from_secs(5)).await;
+    while let Some(Some(change)) = now(changes.next()).await {
+        assert_eq!(change.set.len(), 1, "{change:?}");
     }
+    let after = world.leaf(&registered).unwrap();
+    if world.kind == Kind::Plain {
+        assert_eq!((heard, world.writes()), (Vec::new(), writes), "a leaf says nothing but the address");
+    } else if world.kind == Kind::DubboInterface {
+        heard.sort_unstable();
+        assert_eq!(heard, ["added", "removed"]);
+        assert!(after.path != before.path && world.server.tree().iter().all(|node| node.path != before.path));
+    } else {
+        assert_eq!(heard, ["updated"]);
+        assert_eq!((after.stat.czxid, after.stat.version), (before.stat.czxid, before.stat.version + 1));
+    }
+    if world.kind != Kind::Plain {
+        assert_eq!((services.pick().unwrap().version.as_str(), world.writes()), ("2", writes + 1));
+    }
+    let writes = world.writes();
+    registered.update(newer).unwrap();
+    assert_eq!(told(&mut events, Duration::from_secs(5)).await, [""; 0]);
+    assert_eq!(world.writes(), writes, "nothing changed");
 }
 
 /// Of what was changed while ZooKeeper was away the latest is written, once.
@@ -120,22 +121,19 @@ pub(super) async fn update_apart(world: World) {
     let writes = world.writes();
     world.server.stop().await.unwrap();
     until("stale", || services.stale_since().is_some()).await;
-    let mut accepted = 0;
     for number in 2..=5 {
-        let changed = registered.update(version(&registered.instance(), &number.to_string()));
-        accepted += i64::from(changed.is_ok());
+        registered.update(version(&registered.instance(), &number.to_string())).unwrap();
     }
     world.server.restart().await.unwrap();
     shows(&services, &[80]).await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let says = !matches!(world.kind, Kind::DubboInterface | Kind::Plain);
-    assert_eq!(accepted == 4, world.kind != Kind::DubboInterface);
+    let says = world.kind != Kind::Plain;
     assert_eq!(world.writes(), writes + i64::from(says));
     assert_eq!(services.pick().unwrap().version == "5", says);
 }
 
-/// Draining is told to readers that know a status, and otherwise the leaf goes; the wish stays, and up again is up again.
-pub(super) async fn drain(world: World) {
+/// A status is told to readers that know one, and otherwise the leaf goes; the wish stays, and up again is up again.
+pub(super) async fn status(world: World) {
     let (provider, services) = (world.process().await, world.view().await);
     let registered = provider.register(wish(80)).await;
     shows(&services, &[80]).await;
@@ -159,7 +157,32 @@ pub(super) async fn drain(world: World) {
         until("picked again", || services.pick().is_some_and(|one| one.status == Status::Up)).await;
         shows(&services, &[80]).await;
     }
-    assert!(world.layout.drain_grace() >= Duration::from_secs(5), "readers need time to see it");
+}
+
+/// Who drains is picked no more, serves on for as long as readers of the layout may take to hear of it, and goes. An outage
+/// makes it no longer.
+pub(super) async fn drain(world: World) {
+    let (provider, services) = (world.process().await, world.view().await);
+    let registered = provider.register(wish(80)).await;
+    shows(&services, &[80]).await;
+    let (path, grace) = (world.leaf(&registered).unwrap().path, world.layout.drain_grace());
+    assert!(grace >= Duration::from_secs(5) && registered.drain_grace() == grace, "{grace:?}");
+    let (began, drained) = (Instant::now(), started(registered.drain()));
+    until("no picks", || services.pick().is_none()).await;
+    assert!(!drained.is_finished() && began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    soon(drained).await.unwrap().unwrap();
+    assert!((grace..grace + Duration::from_secs(5)).contains(&began.elapsed()), "{:?}", began.elapsed());
+    assert!(world.server.tree().iter().all(|node| node.path != path));
+    shows(&services, &[]).await;
+    let again = provider.register(wish(80)).await;
+    world.server.stop().await.unwrap();
+    until("stale", || services.stale_since().is_some()).await;
+    let drained = started(again.drain());
+    tokio::time::sleep(grace * 3).await;
+    world.server.restart().await.unwrap();
+    soon(drained).await.unwrap().unwrap();
+    shows(&services, &[]).await;
+    assert!(world.server.tree().iter().all(|node| node.path != path));
 }
 
 /// The leaf goes, and the place is free again.

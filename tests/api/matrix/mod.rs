@@ -47,6 +47,7 @@ matrix! {
     life::addresses
     life::update
     life::update_apart
+    life::status
     life::drain
     life::deregister
     life::deregister_apart

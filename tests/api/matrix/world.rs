@@ -210,3 +210,8 @@ pub(super) fn started<T: Send + 'static>(
 ) -> tokio::task::JoinHandle<T> {
     tokio::spawn(future)
 }
+
+/// What a future has by now, if it has anything.
+pub(super) async fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(Duration::ZERO, future).await.ok()
+}

@@ -16,6 +16,7 @@ import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CountDownLatch;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.state.ConnectionState;
@@ -54,7 +55,11 @@ public final class CuratorRegistry<T> {
     public static void main(String[] args) throws Exception {
         CuratorFramework curator = CuratorFrameworkFactory.builder().connectString(System.getenv("INTEROP_CONNECT"))
             .sessionTimeoutMs(10_000).retryPolicy(new RetryNTimes(10, 100)).build();
+        // A discovery that hears of the first connection deletes and makes again what has been registered by then.
+        CountDownLatch connected = new CountDownLatch(1);
+        curator.getConnectionStateListenable().addListener((client, state) -> connected.countDown());
         curator.start();
+        connected.await();
         BufferedReader requests = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
         for (String line = requests.readLine(); line != null; line = requests.readLine()) {
             try {

@@ -118,7 +118,7 @@ def answer(client, sets, registrator, line):
 
 
 def main():
-    client = KazooClient(hosts=os.environ["INTEROP_CONNECT"], timeout=10)
+    client = KazooClient(hosts=os.environ["INTEROP_CONNECT"], timeout=4)
     client.start(timeout=60)
     sets, registrator = ServerSets(client), Registrator(client)
     for line in sys.stdin:

@@ -19,7 +19,7 @@ use tokio::{
 };
 
 /// For one answer or one event; the slowest is a session's start on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A program at work. It ends with this handle, by its process id.
 #[derive(Debug)]

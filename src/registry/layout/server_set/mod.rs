@@ -92,6 +92,9 @@ impl Form for ServerSet {
             ("additionalEndpoints", Json::Object(additional)),
             ("status", Json::string(word(instance.status))),
         ];
+        if planted!("layout_serverset_field_omitted") {
+            members.pop();
+        }
         if let Some(shard) = shard {
             metadata.remove(SHARD);
             members.push(("shard", Json::number(shard)));

@@ -20,10 +20,10 @@ use tokio::{
 };
 
 /// For one thing that is to happen.
-pub(crate) const BUDGET: Duration = Duration::from_secs(60);
+pub(crate) const BUDGET: Duration = Duration::from_secs(30);
 
 /// Many times the pace at which servers look for empty containers.
-const REAPED_WITHIN: Duration = Duration::from_secs(20);
+const REAPED_WITHIN: Duration = Duration::from_secs(10);
 
 /// A server of one kind for a test, and a runtime for what the test does with it.
 pub(crate) fn on<F: Future<Output = ()>>(
@@ -67,6 +67,7 @@ pub(crate) async fn told(peer: &mut Peer, what: &str, wanted: impl Fn(&str) -> b
     loop {
         match peer.event().await {
             Ok(event) if wanted(&event) => return event,
+            Ok(event) if event.starts_with("error") => panic!("not told of {what}: {event}"),
             Ok(event) => before.push(event),
             Err(why) => panic!("not told of {what}, but of {before:#?}: {why}"),
         }

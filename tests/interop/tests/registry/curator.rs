@@ -1,19 +1,20 @@
 //! Apache Curator's service discovery, its cache and its provider; and what Spring Cloud ZooKeeper and Dubbo make of it.
 
 use crate::{
-    beside::{ask, ask_json, discover, one, ours, peer, reaped, register, seen, told, update},
+    beside::{ask, ask_json, discover, one, ours, peer, reaped, register, seen, told, update, within},
     on_every_server,
 };
 use menagerie::registry::{
-    Instance, Lifetime, Status, ZooKeeper,
+    Instance, Lifetime, RegistrationState, Status, ZooKeeper,
     layout::{Curator, DubboApplication, SpringCloud},
+    reconcile::ConflictKind,
     view::Change,
 };
 use menagerie_ensemble::Version;
 use menagerie_interop::{Peer, Program};
 use serde_json::{Value, json};
 
-on_every_server!(it_finds_ours, we_find_its, spring_cloud, dubbo_applications);
+on_every_server!(it_finds_ours, we_find_its, a_twin_takes_ours, spring_cloud, dubbo_applications);
 
 const MAP: &str = "java.lang.Object";
 const SPRING: &str = "org.springframework.cloud.zookeeper.discovery.ZookeeperInstance";
@@ -69,7 +70,7 @@ async fn it_finds_ours(connect: String) {
     let second = register(&ours, Instance::builder("web").id("ours-2").host("10.0.0.2").port(80)).await;
     update(&first, |instance| instance.status = Status::OutOfService).await;
     cached(&mut java, "web", "out of service", |list| list[0]["enabled"] == false && length(list) == 2).await;
-    let picked = crate::beside::within("one picked", async {
+    let picked = within("one picked", async {
         loop {
             let provided = ask_json(&mut java, "provided web").await;
             if length(&provided) == 1 {
@@ -145,6 +146,31 @@ async fn we_find_its(connect: String) {
     assert_eq!((&*change.added[0].id, change.added[0].status), ("disabled", Status::OutOfService));
     ask(&mut java, "close").await;
     seen(&mut changes, "its end", |change| change.set.iter().all(|instance| instance.id != "disabled")).await;
+}
+
+/// Curator deletes whoever has an instance's id. That is noticed, and not fought about; and over when Curator's goes.
+async fn a_twin_takes_ours(connect: String) {
+    let ours = ours(&connect, Curator::at("/interop/twins").unwrap()).await;
+    let mut java = curator(&connect, MAP, "/interop/twins").await;
+    let registered = register(&ours, Instance::builder("web").id("twin").host("10.0.0.1").port(80)).await;
+    let mut events = registered.events();
+    let wish = json!({"name": "web", "id": "twin", "port": 8080});
+    // It deletes and creates, twice at most: if ours is made again in between both times, it has lost and does not say so.
+    let taken = async {
+        while ask_json(&mut java, "query web").await[0]["port"] != 8080 {
+            ask(&mut java, format!("unregister {wish}")).await;
+            ask(&mut java, format!("register {wish}")).await;
+        }
+    };
+    within("taken", taken).await;
+    let is_twin =
+        |state| matches!(state, RegistrationState::Conflict(conflict) if conflict.kind == ConflictKind::Twin);
+    within("a conflict", async { while !is_twin(events.next().await.unwrap().state) {} }).await;
+    assert_eq!(ask_json(&mut java, "query web").await[0]["port"], 8080);
+    ask(&mut java, format!("unregister {wish}")).await;
+    within("ours again", registered.registered()).await.unwrap();
+    assert_eq!(ask_json(&mut java, "query web").await[0]["port"], 80);
+    registered.deregister().await.unwrap();
 }
 
 /// What of an instance Spring's and Dubbo's readers look at.

@@ -8,7 +8,7 @@ use menagerie::registry::{Instance, Lifetime, RpcEndpoint, RpcValue, layout::GoM
 use menagerie_interop::{Peer, Program};
 use serde_json::{Value, json};
 
-on_every_server!(it_finds_ours, we_find_its);
+on_every_server!(it_finds_ours, we_find_its, it_meddles_with_ours);
 
 /// With a slash in both names, which the plugin writes as `-`.
 const SERVICE: &str = "interop/greeter";
@@ -122,4 +122,41 @@ async fn it_finds_ours(connect: String) {
     told(&mut go, "none", |event| event == "create null").await;
     assert_eq!(get(&mut go).await, json!({}));
     stays(&ours, "/micro-registry/interop-greeter").await;
+}
+
+/// Where a service's only node is, as the plugin reads it.
+async fn address(go: &mut Peer, service: &str) -> Value {
+    let found = ask_json(go, format!("get {service}")).await;
+    found["1"]["nodes"][0]["address"].clone()
+}
+
+/// The plugin deletes and overwrites without a look at whose a leaf is. Ours is made again, and set back.
+async fn it_meddles_with_ours(connect: String) {
+    let ours = ours(&connect, GoMicro::new()).await;
+    let mut go = peer(Program::go("plugin"), &connect).await;
+    let service = "interop-meddled";
+    let wish = json!({
+        "by": 4, "service": {"name": service, "version": "1"}, "node": {"id": "ours", "address": "10.0.0.9:90"},
+    });
+    // Its own leaf of that id is of a process that has ended, for all that anybody can know.
+    assert_eq!(ask(&mut go, format!("register {wish}")).await, "created");
+    let builder = Instance::builder(service).id("ours").host("10.0.0.1").port(80).version("1");
+    let registered = register(&ours, builder).await;
+    assert_eq!(address(&mut go, service).await, "10.0.0.1:80");
+    let leaf = format!("/micro-registry/{service}/ours");
+    let session = ours.client().status().session_id.unwrap();
+    let is_ours = async || {
+        ours.client().exists(&leaf).await.unwrap().is_some_and(|stat| stat.ephemeral_owner == session)
+    };
+    assert!(is_ours().await, "a persistent leaf of our id is replaced");
+
+    ask(&mut go, format!("deregister {service} ours")).await;
+    let again = async { while !is_ours().await {} };
+    within("made again", again).await;
+    assert_eq!(ask(&mut go, format!("register {wish}")).await, "set");
+    let back = async { while address(&mut go, service).await != "10.0.0.1:80" {} };
+    within("set back", back).await;
+    assert!(is_ours().await);
+    registered.deregister().await.unwrap();
+    stays(&ours, &format!("/micro-registry/{service}")).await;
 }

@@ -43,6 +43,12 @@ async fn server_sets(connect: String) {
         ask(&mut python, format!("delete {path}")).await;
     }
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
+    // One that is killed goes with its session.
+    let mut killed = peer(Program::kazoo_registry("kazoo-2"), &connect).await;
+    ask(&mut killed, format!("join {set} {}", member("ALIVE"))).await;
+    seen(&mut changes, "a third member", |change| one(change).is_some()).await;
+    killed.kill().unwrap();
+    seen(&mut changes, "its end", |change| change.set.is_empty()).await;
 
     // Ours: a member like any other, with what has no field of its own in the metadata.
     ask(&mut python, format!("watch {set}")).await;

@@ -16,6 +16,7 @@ mod curator;
 mod dubbo;
 mod go_demo;
 mod go_micro;
+mod harm;
 mod kazoo;
 mod mortal;
 mod recorded;

@@ -1,12 +1,15 @@
-//! Fixtures: instances as Dubbo 3.3 for Java and dubbo-go 3.3 write them, by their sources (dubbo `324c6255`, dubbo-go `08a4387b`).
+//! Fixtures: instances as dubbo-go 3.3 writes them, recorded of a program with its structs (dubbo-go `08a4387b`). What Curator writes
+//! for Java is in `recorded` too.
 
 use bytes::Bytes;
 
 use super::*;
 use crate::registry::layout::LeafStat;
 
-/// dubbo-go's members (`service_discovery.go`): no `sslPort`, `serviceType`, `uriSpec`, and no time.
-const GO: &str = r#"{"name":"app","id":"10.0.0.5:20880","address":"10.0.0.5","port":20880,"payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"10.0.0.5:20880","name":"app","metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata.revision":"8f2","dubbo.metadata.storage-type":"local"}},"tag":""}"#;
+/// dubbo-go's members (`service_discovery.go`), as Go writes them: no `sslPort`, `serviceType`, `uriSpec`, and no time.
+fn recorded() -> &'static str {
+    include_str!("../../recorded/dubbo-go-application.txt").lines().last().unwrap()
+}
 
 fn read(text: &str) -> Instance {
     let data = Bytes::copy_from_slice(text.as_bytes());
@@ -16,10 +19,13 @@ fn read(text: &str) -> Instance {
 
 #[test]
 fn what_go_writes_is_read_and_written_back_to_the_byte() {
-    let instance = read(GO);
+    let instance = read(recorded());
     assert_eq!((&*instance.id, &*instance.metadata["dubbo.metadata.revision"]), ("10.0.0.5:20880", "8f2"));
     let leaf = DubboApplication::new().leaf(&instance).unwrap();
-    assert_eq!((leaf.path().as_str(), &leaf.data[..]), ("/services/app/10.0.0.5:20880", GO.as_bytes()));
+    assert_eq!(
+        (leaf.path().as_str(), &leaf.data[..]),
+        ("/services/app/10.0.0.5:20880", recorded().as_bytes())
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Fixtures: URLs by Dubbo's own rules (`URL.java` and `URLEncoder`; dubbo `324c6255`, dubbo-go `08a4387b`).
+//! Fixtures: URLs by Dubbo's own rules (`URL.java` and `URLEncoder`; dubbo `324c6255`, dubbo-go `08a4387b`). What Java's and Go's own
+//! encoders write is in `recorded`.
 
 use bytes::Bytes;
 
