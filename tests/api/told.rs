@@ -90,6 +90,8 @@ async fn each_turn_of_a_registration_is_told_once() {
     let lines = log.lines(REGISTRATION, "told-1");
     let turns: Vec<_> = lines.iter().filter(|line| !line.starts_with("DEBUG")).map(String::as_str).collect();
     let about = "service=\"told\" id=\"told-1\"";
+    let taken = "path=\"/micro-registry/told/told-1\" kind=Foreign owner=\"0x0\"";
+    let conflict = format!("WARN [somebody else's znode is in a registration's place] {taken}");
     assert_eq!(
         turns,
         [
@@ -99,9 +101,7 @@ async fn each_turn_of_a_registration_is_told_once() {
             format!("WARN [a registration was lost, and is made again] {about} loss=Deleted"),
             format!("INFO [registered] {about}"),
             format!("INFO [nothing is registered, as wished] {about}"),
-            format!(
-                "WARN [somebody else's znode is in a registration's place] path=\"/micro-registry/told/told-1\" kind=Foreign owner=\"0x0\""
-            ),
+            conflict,
             format!("INFO [registered] {about}"),
             format!("INFO [nothing is registered, as wished] {about}"),
         ]
