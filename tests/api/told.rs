@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use menagerie::client::{Builder, Client, Transport};
 use menagerie::registry::layout::GoMicro;
+use menagerie::registry::limits::EJECT_CONSECUTIVE;
 use menagerie::registry::{
-    Discovery, Instance, InstanceBuilder, Registered, Registration, RegistrationState, Services, Status,
-    ZooKeeper,
+    Discovery, Instance, InstanceBuilder, Memory, Registered, Registration, RegistrationState, Services,
+    Status, ZooKeeper,
 };
 use menagerie::session::Server as Host;
 use menagerie_server::Server;
@@ -143,4 +144,34 @@ async fn each_turn_of_a_view_is_told_once_and_what_repeats_is_not() {
     assert_eq!(skipped, 1, "20 came within the minute: {lines:#?}");
     assert_eq!(lines.len(), 9, "{lines:#?}");
     assert!(!lines.iter().any(|line| line.contains("hunter2")), "{lines:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_of_a_hundred_ejected_are_counted_and_some_are_told() {
+    let log = log();
+    let registry = Memory::new();
+    let mut kept = Vec::new();
+    for port in 1..=100 {
+        let wish = Instance::builder("failing").id(format!("failing-{port}")).host("10.0.0.1").port(port);
+        kept.push(registry.register(wish).await.unwrap());
+    }
+    let services = registry.discover("failing").await.unwrap();
+    for instance in services.snapshot().iter() {
+        // Picked so that it is known.
+        assert!(services.pick().is_some());
+        for _ in 0..EJECT_CONSECUTIVE {
+            services.report_failure(instance);
+        }
+    }
+    assert_eq!(services.stats().picks.ejected, 50);
+    let told = |text: &str| {
+        log.lines("menagerie::picks", "failing-").iter().filter(|line| line.contains(text)).count()
+    };
+    assert_eq!(told("WARN [calls fail: ejected]"), 10);
+    for _ in 0..20 {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let instance = services.snapshot().iter().next().unwrap().clone();
+        services.report_failure(&instance);
+    }
+    assert!(told("WARN [calls fail: ejected]") > 10, "after a while it is said again");
 }
