@@ -171,7 +171,8 @@
 //! # The log
 //!
 //! By `tracing`, each line with a target that does not change with the code's files, so that a filter such as
-//! `menagerie::registration=info,menagerie=warn` stays right. What could come in every round of a retry is said at most once a minute and view. A lost connection is
+//! `menagerie::registration=info,menagerie=warn` stays right. What could come in every round of a retry is said at most once a minute and view, and what could come for
+//! every instance ten times (of suspects, a hundred times). A lost connection is
 //! said each time: no client dials more than twice a second.
 //!
 //! Lines hold paths, names and addresses, never payloads, passwords or credentials. A path may say more than you think: a Dubbo leaf's name holds all of its

@@ -54,6 +54,12 @@
 //! processes run with one id, mostly a copied configuration; end one. *KeptPersistent*: a program that never removes its leaf registers this
 //! instance too, and `keep_persistent` was chosen. Whoever waits is registered the moment the other goes.
 //!
+//! # Health checks
+//!
+//! With [`register_checked`](crate::registry::Registration::register_checked) the instance is up only while its checks pass: a TCP connect, an HTTP GET or a function of
+//! yours. Otherwise it is out of service, which in a layout without a word for that means without a leaf; the wish stays. What the owner wishes goes before what the checks say: who
+//! drains, drains. [`checks`](crate::registry::Registered::checks) tells where each stands, and [`operations`](super::operations) how they compare with others'.
+//!
 //! # Leaving
 //!
 //! | how | what readers see | when it is ready |

@@ -16,7 +16,8 @@ use crate::client;
 use crate::client::Metric;
 use crate::session::State;
 
-/// How a registry fares: see [`Registry::health`](super::Registry::health).
+/// How a registry fares: see [`Registry::health`](super::Registry::health). Lists of services are no part of it: nobody calls by
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistryHealth {
@@ -32,7 +33,7 @@ pub struct RegistryHealth {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegistrationHealth {
-    /// The service.
+    /// The service; of the first instance, if there are several.
     pub service: String,
     /// The instance's id.
     pub id: String,

@@ -190,7 +190,14 @@ pub const BOUND_PERCENT: u32 = 125;
 /// Keys that a sticky view remembers; beyond it the one that came first is forgotten.
 pub const STICKY_KEYS: usize = 65_536;
 
-/// The least time between two warnings of one view about children that stand for no instance.
+/// Lines of the log about ejected instances of one view within [`WARN_EVERY`]: enough to see what is going on, too few to drown
+/// everything else when half of a thousand is ejected.
+pub const EJECTIONS_TOLD: u32 = 10;
+
+/// The same about suspects, which are told of only to those who look for them.
+pub const SUSPECTS_TOLD: u32 = 100;
+
+/// The least time between two lines of the log that say the same of one view.
 pub const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Fewer instances than this that go one by one, after everything was read again, are no sudden loss: the last of a small
@@ -222,6 +229,9 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The shortest interval that a check may be given: none asks in a hot loop.
 pub const CHECK_INTERVAL_LEAST: Duration = Duration::from_millis(10);
+
+/// The longest interval that a check may be given: one that is asked less than once a day gates nothing.
+pub const CHECK_INTERVAL_MOST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a health check waits for its answer: what takes longer on the same machine is as good as dead to callers.
 pub const CHECK_TIMEOUT: Duration = Duration::from_secs(2);

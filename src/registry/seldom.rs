@@ -1,21 +1,36 @@
-//! A word in the log that could come in every round, and is said now and then.
+//! Words in the log that could come in every round or for every instance, and are said now and then.
 
 use std::time::Instant;
 
 use super::limits::WARN_EVERY;
 
-/// Lets one word through, and the next after [`WARN_EVERY`].
-#[derive(Debug, Default)]
-pub(super) struct Seldom(Option<Instant>);
+/// Lets so many words through within [`WARN_EVERY`], from the first of them on.
+#[derive(Debug)]
+pub(super) struct Seldom {
+    most: u32,
+    since: Option<Instant>,
+    said: u32,
+}
+
+/// One word.
+impl Default for Seldom {
+    fn default() -> Self {
+        Self::at_most(1)
+    }
+}
 
 impl Seldom {
+    pub(super) fn at_most(most: u32) -> Self {
+        Self { most, since: None, said: 0 }
+    }
+
     /// Whether it is to be said now.
     pub(super) fn lets(&mut self, now: Instant) -> bool {
-        let is_early = self.0.is_some_and(|said| now < said + WARN_EVERY) && !planted!("registry_log_floods");
-        if !is_early {
-            self.0 = Some(now);
+        if self.since.is_none_or(|since| now >= since + WARN_EVERY) {
+            (self.since, self.said) = (Some(now), 0);
         }
-        !is_early
+        self.said = self.said.saturating_add(1);
+        self.said <= self.most || planted!("registry_log_floods")
     }
 }
 
@@ -23,12 +38,21 @@ impl Seldom {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_word_is_said_once_and_again_after_a_while() {
+    fn said(mut seldom: Seldom, steps: u32) -> Vec<bool> {
         #[expect(clippy::disallowed_methods, reason = "an arbitrary zero for virtual time")]
         let zero = Instant::now();
-        let mut seldom = Seldom::default();
-        let said: Vec<bool> = (0..6).map(|step| seldom.lets(zero + WARN_EVERY / 2 * step)).collect();
-        assert_eq!(said, [true, false, true, false, true, false]);
+        (0..steps).map(|step| seldom.lets(zero + WARN_EVERY / 4 * step)).collect()
+    }
+
+    #[test]
+    fn a_word_is_said_once_and_again_after_a_while() {
+        let expected = [true, false, false, false, true, false, false, false, true];
+        assert_eq!(said(Seldom::default(), 9), expected);
+    }
+
+    #[test]
+    fn so_many_are_said_together() {
+        let expected = [true, true, true, false, true, true, true, false];
+        assert_eq!(said(Seldom::at_most(3), 8), expected);
     }
 }

@@ -198,13 +198,13 @@ impl Services {
     ///
     /// Searches the instances, quickly where their ids are their leaves' names; an [`Attempt`] knows where it belongs.
     pub fn report_failure(&self, instance: &Instance) {
-        self.shared.told(false);
+        self.shared.heard(false);
         self.shared.report_failure(instance);
     }
 
     /// A call to `instance` succeeded: it is no suspect.
     pub fn report_success(&self, instance: &Instance) {
-        self.shared.told(true);
+        self.shared.heard(true);
         self.shared.report_success(instance);
     }
 

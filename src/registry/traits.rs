@@ -37,6 +37,8 @@ pub trait Registration: fmt::Debug + Send + Sync {
     /// falls, it is wished [out of service](super::Status::OutOfService), the reason naming the check: it has no leaf
     /// where the layout has no word for that. An instance that is wished otherwise than up is left as it is wished.
     ///
+    /// Checks gate one instance: for several processes behind one registration, register each with its own.
+    ///
     /// The checks run on the present runtime until the registration is withdrawn; [`Registered::checks`] tells where they
     /// stand.
     ///

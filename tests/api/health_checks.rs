@@ -118,6 +118,27 @@ async fn where_a_layout_knows_a_status_it_stays_and_says_so() {
     assert_eq!(services.snapshot().len(), 1);
 }
 
+/// Whoever drains is shown as draining for as long as readers need to hear of it, whatever its checks say meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_instance_with_checks_drains_like_any_other() {
+    let server = Server::start().await.unwrap();
+    let (disk, check) = switch(true);
+    let (registered, services) = checked(&server, SpringCloud::new(), check).await;
+    let status = |services: &Services| services.snapshot().iter().next().map(|instance| instance.status);
+    until(&services, |services| status(services) == Some(Status::Up)).await;
+    let grace = registered.drain_grace();
+    assert_eq!(grace, SpringCloud::new().drain_grace());
+    let began = tokio::time::Instant::now();
+    let draining = tokio::spawn(registered.drain());
+    until(&services, |services| status(services) == Some(Status::Draining)).await;
+    disk.store(false, Ordering::SeqCst);
+    tokio::time::sleep(grace / 2).await;
+    assert_eq!(status(&services), Some(Status::Draining), "a check that falls does not take that back");
+    soon(draining).await.unwrap().unwrap();
+    assert!(began.elapsed() >= grace, "{:?}", began.elapsed());
+    until(&services, count(0)).await;
+}
+
 /// By the clock, since a real socket is asked.
 #[tokio::test]
 async fn an_instance_that_answers_500_vanishes_and_returns_when_it_answers_200() {

@@ -1,18 +1,13 @@
 //! No secret shows in what is printed.
 
-use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock};
-
 use bytes::Bytes;
 use menagerie::client::{Builder, Transport};
 use menagerie::jute::{ErrorCode, OpCode};
 use menagerie::registry::layout::GoMicro;
 use menagerie::registry::{HealthCheck, Instance, Registration, RegistrationState, ZooKeeper};
 use menagerie::session::Credentials;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
 
+use crate::log::log;
 use crate::support::{PASSWORD, connected_as, soon};
 
 const SECRETS: [&str; 4] = ["hunter2", "classified", "sixteen secrets", "of another here"];
@@ -53,52 +48,6 @@ async fn nothing_that_can_be_printed_shows_passwords_credentials_or_data() {
     shows_nothing(&format!("{:?}", client.transaction().set("/a", "classified").create("/b", "classified")));
 }
 
-/// Writes every event down.
-struct Log(Arc<Mutex<String>>);
-
-impl Visit for Log {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.lock().unwrap().push_str(&format!("{field}={value:?} "));
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, span: &Attributes<'_>) -> Id {
-        span.record(&mut Log(self.0.clone()));
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, values: &Record<'_>) {
-        values.record(&mut Log(self.0.clone()));
-    }
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        event.record(&mut Log(self.0.clone()));
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
-}
-
-/// All that is logged from here on, whoever does.
-fn log() -> Arc<Mutex<String>> {
-    static LOG: OnceLock<Arc<Mutex<String>>> = OnceLock::new();
-    // For the whole process: tests on other threads would switch call sites off that they meet first without a subscriber.
-    let begin = || {
-        let log = Arc::new(Mutex::new(String::new()));
-        tracing::subscriber::set_global_default(Log(log.clone())).unwrap();
-        log
-    };
-    LOG.get_or_init(begin).clone()
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_log_of_a_whole_life_shows_none_either() {
     let log = log();
@@ -115,7 +64,7 @@ async fn the_log_of_a_whole_life_shows_none_either() {
     server.expect_auth("digest", "u:hunter2").await;
     let (closed, ()) = tokio::join!(client.close(), server.expect_close());
     closed.unwrap();
-    let log = log.lock().unwrap().clone();
+    let log = log.text();
     for told in ["connected", "disconnected", "could not connect", "session ended"] {
         assert!(log.contains(told), "{told:?} is not in {log}");
     }
@@ -145,7 +94,7 @@ async fn nor_does_the_log_of_a_registration() {
     soon(async { while events.next().await.unwrap().state != RegistrationState::Withdrawn {} }).await;
     shows_nothing(&format!("{registry:?} {:?}", registered.checks()));
     soon(registered.deregister()).await.unwrap();
-    let log = log.lock().unwrap().clone();
+    let log = log.text();
     for told in [
         "address settled",
         "registered",

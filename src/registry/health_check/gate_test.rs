@@ -199,6 +199,30 @@ async fn checks_that_panic_or_hang_are_down_and_harm_nobody_else() {
     assert_eq!(registered.checks()[1].turns, 0);
 }
 
+/// By the clock, since a thread is blocked.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_that_blocks_its_thread_fails_and_is_not_asked_again_before_it_has_come_back() {
+    let (started, (release, blocked)) = (Arc::new(AtomicU32::new(0)), std::sync::mpsc::channel::<()>());
+    let (begun, blocked) = (Arc::clone(&started), Arc::new(Mutex::new(blocked)));
+    let check = HealthCheck::custom("blocks", move || {
+        if begun.fetch_add(1, Ordering::SeqCst) == 0 {
+            let _ = blocked.lock().unwrap().recv();
+        }
+        async { Ok::<(), &str>(()) }
+    });
+    let check = check.every(Duration::from_millis(10)).within(Duration::from_millis(20)).up_at_first();
+    let (registered, services) = registered(vec![check]).await;
+    while registered.checks()[0].runs < 10 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(started.load(Ordering::SeqCst), 1);
+    assert_eq!(shown(&services).0, Status::OutOfService);
+    // Nobody blocks any more.
+    drop(release);
+    until(&services, Status::Up).await;
+    assert!(started.load(Ordering::SeqCst) > 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn reasons_stay_short_and_names_hold_no_query() {
     let loud = HealthCheck::custom("loud", || async { Err::<(), _>("ü".repeat(10_000)) }).up_at_first();
@@ -212,6 +236,16 @@ async fn reasons_stay_short_and_names_hold_no_query() {
     assert_eq!(&*HealthCheck::tcp().label(), "tcp");
     assert_eq!(&*HealthCheck::tcp().named("port").label(), "port");
     assert!(!format!("{secret:?}").contains("hunter2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_number_is_too_large() {
+    let check = Switch::new(true).check("disk").every(Duration::MAX).within(Duration::MAX);
+    let check = check.rise(1).fall(u32::MAX).jitter_percent(u32::MAX);
+    let (registered, services) = registered(vec![check]).await;
+    until(&services, Status::Up).await;
+    tokio::time::sleep(2 * CHECK_INTERVAL_MOST).await;
+    assert!(registered.checks()[0].runs >= 2);
 }
 
 #[tokio::test]

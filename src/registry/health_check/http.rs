@@ -65,6 +65,8 @@ fn status(head: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     /// The outcome of an answer that arrives in pieces of so many bytes.
@@ -108,6 +110,20 @@ mod tests {
             for piece in 1..=answer.len().max(1) {
                 assert_eq!(read(answer.as_bytes(), piece), expected, "{answer:?} in pieces of {piece}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_harms_and_none_means_something_else_when_it_is_cut(
+            answer in prop_oneof![
+                prop::collection::vec(any::<u8>(), 0..200),
+                "HTTP/1\\.[01] [0-9]{1,4}[ a-z]{0,5}(\r?\n[A-Za-z: ]{0,10}){0,4}".prop_map(String::into_bytes),
+                "(HTTP/1\\.1 1[0-9]{2} x\r\n\r\n){0,3}HTTP/1\\.1 [0-9]{3} \r\n\r\n.{0,9}".prop_map(String::into_bytes),
+            ],
+            piece in 1_usize..50,
+        ) {
+            prop_assert_eq!(read(&answer, piece), read(&answer, answer.len().max(1)));
         }
     }
 

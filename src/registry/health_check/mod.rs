@@ -31,7 +31,8 @@ pub use self::target::HealthCheckError;
 use self::target::{HttpTarget, TcpTarget};
 use super::address::Address;
 use super::limits::{
-    CHECK_FALL, CHECK_INTERVAL, CHECK_INTERVAL_LEAST, CHECK_JITTER_PERCENT, CHECK_RISE, CHECK_TIMEOUT,
+    CHECK_FALL, CHECK_INTERVAL, CHECK_INTERVAL_LEAST, CHECK_INTERVAL_MOST, CHECK_JITTER_PERCENT, CHECK_RISE,
+    CHECK_TIMEOUT,
 };
 
 /// One check of an instance's health, by the process that registers it.
@@ -144,9 +145,10 @@ impl HealthCheck {
     }
 
     /// The time from the beginning of one asking to the next; [`CHECK_INTERVAL`](super::limits::CHECK_INTERVAL) unless
-    /// told, [`CHECK_INTERVAL_LEAST`](super::limits::CHECK_INTERVAL_LEAST) at least.
+    /// told, [`CHECK_INTERVAL_LEAST`](super::limits::CHECK_INTERVAL_LEAST) at least and
+    /// [`CHECK_INTERVAL_MOST`](super::limits::CHECK_INTERVAL_MOST) at most.
     pub fn every(mut self, interval: Duration) -> Self {
-        self.counts.interval = interval.max(CHECK_INTERVAL_LEAST);
+        self.counts.interval = interval.clamp(CHECK_INTERVAL_LEAST, CHECK_INTERVAL_MOST);
         self
     }
 

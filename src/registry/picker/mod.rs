@@ -20,9 +20,10 @@ use crate::registry::Instance;
 use crate::registry::balance::{
     Balance, Balancing, Chooser, Load, Member, PassedOver, Reason, Roster, Rosters, Sticky, hash,
 };
-use crate::registry::limits::PICKS_PER_PROBE;
+use crate::registry::limits::{EJECTIONS_TOLD, PICKS_PER_PROBE, SUSPECTS_TOLD};
 use crate::registry::prober;
 use crate::registry::rng::SplitMix64;
+use crate::registry::seldom::Seldom;
 use crate::registry::services::{Seen, Source};
 
 /// What the pickers of one view share.
@@ -41,6 +42,8 @@ pub(in crate::registry) struct Shared {
     seeds: Mutex<SplitMix64>,
     /// What was picked, and what became of it.
     tallies: Tallies,
+    /// Which lines were said of ejected instances, and of suspects.
+    told: Mutex<[Seldom; 2]>,
     /// What probes suspects, if anything is to.
     prober: Option<Prober>,
 }
@@ -65,6 +68,7 @@ impl Shared {
             generation: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             tallies: Tallies::default(),
+            told: Mutex::new([Seldom::at_most(EJECTIONS_TOLD), Seldom::at_most(SUSPECTS_TOLD)]),
             prober: None,
         }
     }
@@ -127,12 +131,16 @@ impl Shared {
                 // As often as calls fail here and succeed there.
                 Reason::Suspect { .. } => {
                     self.tallies.suspected.fetch_add(1, Ordering::Relaxed);
-                    debug!(target: "menagerie::picks", %service, %id, %address, "a call failed: a suspect");
+                    if self.tells_of_suspects(now) {
+                        debug!(target: "menagerie::picks", %service, %id, %address, "a call failed: a suspect");
+                    }
                 }
                 Reason::Ejected { until } => {
                     self.tallies.ejected.fetch_add(1, Ordering::Relaxed);
                     let span = until.saturating_duration_since(now);
-                    warn!(target: "menagerie::picks", %service, %id, %address, ?span, "calls fail: ejected");
+                    if self.tells_of_ejected(now) {
+                        warn!(target: "menagerie::picks", %service, %id, %address, ?span, "calls fail: ejected");
+                    }
                 }
             }
         }
@@ -147,7 +155,9 @@ impl Shared {
         let passed_over = rosters.reason(load);
         let is_changed = rosters.succeeded(load, now);
         drop(rosters);
-        if let Some(PassedOver { instance, .. }) = passed_over.filter(|_| is_changed) {
+        if let Some(PassedOver { instance, .. }) =
+            passed_over.filter(|_| is_changed && self.tells_of_suspects(now))
+        {
             let (service, id, address) = (&instance.service, &instance.id, &instance.address);
             debug!(target: "menagerie::picks", %service, %id, %address, "a suspect works: trusted again");
         }
@@ -161,13 +171,28 @@ impl Shared {
         self.rosters().passed_over()
     }
 
+    fn told(&self) -> MutexGuard<'_, [Seldom; 2]> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tells_of_ejected(&self, now: Instant) -> bool {
+        let [ejected, _] = &mut *self.told();
+        ejected.lets(now)
+    }
+
+    /// Whether one more line about a suspect is of use.
+    pub(in crate::registry) fn tells_of_suspects(&self, now: Instant) -> bool {
+        let [_, suspects] = &mut *self.told();
+        suspects.lets(now)
+    }
+
     /// What was picked, and what became of it.
     pub(in crate::registry) fn pick_stats(&self) -> PickStats {
         self.tallies.sum()
     }
 
     /// A caller says what became of a call.
-    pub(in crate::registry) fn told(&self, succeeded: bool) {
+    pub(in crate::registry) fn heard(&self, succeeded: bool) {
         let tallies = &self.tallies;
         if succeeded { &tallies.succeeded } else { &tallies.failed }.fetch_add(1, Ordering::Relaxed);
     }
@@ -448,7 +473,7 @@ impl Attempt {
     pub fn succeeded(self) {
         let now = now();
         let took = now.saturating_duration_since(self.began);
-        self.shared.told(true);
+        self.shared.heard(true);
         if self.member.load().succeeded(took, self.shared.ms(now)) {
             self.shared.succeeded(self.member.load(), now);
         }
@@ -458,7 +483,7 @@ impl Attempt {
     pub fn failed(self) {
         let now = now();
         let took = now.saturating_duration_since(self.began);
-        self.shared.told(false);
+        self.shared.heard(false);
         self.member.load().failed(took, self.shared.ms(now));
         self.shared.failed(self.member.load(), now);
     }
