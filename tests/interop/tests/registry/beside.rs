@@ -30,9 +30,20 @@ pub(crate) fn on<F: Future<Output = ()>>(
     target: Result<impl Target, String>,
     test: impl FnOnce(String) -> F,
 ) {
-    let target = target.unwrap();
+    on_one_that_breaks(target, |target| test(target.connect_string()));
+}
+
+/// The same for a test that has the server, or the way to it, broken.
+pub(crate) fn on_one_that_breaks<T: Target, F: Future<Output = ()>>(
+    target: Result<T, String>,
+    test: impl FnOnce(Arc<T>) -> F,
+) {
+    let target = Arc::new(target.unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(test(target.connect_string()));
+    runtime.block_on(test(Arc::clone(&target)));
+    // Outside of the runtime: a server has one of its own, which ends with it.
+    drop(runtime);
+    drop(target);
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
@@ -45,6 +56,16 @@ pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T 
 /// Our side: a registry of one layout with a session of its own.
 pub(crate) async fn ours(connect: &str, layout: impl Layout + 'static) -> ZooKeeper {
     ZooKeeper::new(within("a session", Client::connect(connect)).await.unwrap(), layout)
+}
+
+/// Makes a directory that stays. Curator makes containers, and fails when one is removed between its look and its create.
+pub(crate) async fn lasting(registry: &ZooKeeper, dir: &str) {
+    match registry.client().create(dir).parents().await {
+        Err(error) if error.code() != Some(menagerie::jute::ErrorCode::NODE_EXISTS) => {
+            panic!("{dir}: {error}")
+        }
+        _ => {}
+    }
 }
 
 /// The other side.

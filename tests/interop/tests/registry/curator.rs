@@ -1,11 +1,13 @@
 //! Apache Curator's service discovery, its cache and its provider; and what Spring Cloud ZooKeeper and Dubbo make of it.
 
 use crate::{
-    beside::{ask, ask_json, discover, one, ours, peer, reaped, register, seen, told, update, within},
+    beside::{
+        ask, ask_json, discover, lasting, one, ours, peer, reaped, register, seen, told, update, within,
+    },
     on_every_server,
 };
 use menagerie::registry::{
-    Instance, Lifetime, RegistrationState, Status, ZooKeeper,
+    Discovery, Instance, Lifetime, RegistrationState, Status, ZooKeeper,
     layout::{Curator, DubboApplication, SpringCloud},
     reconcile::ConflictKind,
     view::Change,
@@ -20,8 +22,9 @@ const MAP: &str = "java.lang.Object";
 const SPRING: &str = "org.springframework.cloud.zookeeper.discovery.ZookeeperInstance";
 const DUBBO: &str = "org.apache.dubbo.registry.zookeeper.ZookeeperInstance";
 
-/// Curator with its discovery open on `base`, for payloads of a class.
-async fn curator(connect: &str, class: &str, base: &str) -> Peer {
+/// Curator with its discovery open on the root of `ours`, for payloads of a class.
+async fn curator(ours: &ZooKeeper, connect: &str, class: &str, base: &str) -> Peer {
+    lasting(ours, base).await;
     let mut java = peer(Program::curator_registry(Version::V3_9), connect).await;
     ask(&mut java, format!("open {class} {base} true")).await;
     java
@@ -47,7 +50,7 @@ fn length(list: &Value) -> usize {
 
 async fn it_finds_ours(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/curator").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/curator").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/curator").await;
     ask(&mut java, "watch web").await;
     let builder = Instance::builder("web").id("ours-1").host("10.0.0.1").port(80).version("1.2");
     let builder = builder.endpoint("ssl", "10.0.0.1:443".parse().unwrap()).metadata("region", "eu");
@@ -84,6 +87,26 @@ async fn it_finds_ours(connect: String) {
     second.deregister().await.unwrap();
     cached(&mut java, "web", "nobody", |list| length(list) == 0).await;
     directories_go(&ours, "/interop/curator").await;
+    ours_of_other_kinds(&connect, &mut java).await;
+}
+
+/// As `DYNAMIC_SEQUENTIAL`, `STATIC` and `PERMANENT`.
+async fn ours_of_other_kinds(connect: &str, java: &mut Peer) {
+    let curator = Curator::at("/interop/curator").unwrap();
+    let kinds = [
+        (curator.clone().sequential(), Lifetime::Session, "DYNAMIC_SEQUENTIAL"),
+        (curator.clone(), Lifetime::Persistent, "STATIC"),
+        (curator.permanent(), Lifetime::Persistent, "PERMANENT"),
+    ];
+    for (layout, lifetime, kind) in kinds {
+        let ours = ours(connect, layout).await;
+        let builder = Instance::builder(kind).id("one").host("10.0.0.1").port(80).lifetime(lifetime);
+        let registered = register(&ours, builder).await;
+        let found = ask_json(java, format!("query {kind}")).await;
+        assert_eq!((&found[0]["id"], &found[0]["type"]), (&json!("one"), &json!(kind)));
+        registered.deregister().await.unwrap();
+        assert_eq!(ask_json(java, format!("query {kind}")).await, json!([]));
+    }
 }
 
 /// Directories that we make are containers, as Curator's own are.
@@ -99,8 +122,10 @@ fn is_named(change: &Change, id: &str) -> bool {
 
 async fn we_find_its(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/theirs").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/theirs").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/theirs").await;
     let (_view, mut changes) = discover(&ours, "web").await;
+    let services = ours.services().await.unwrap();
+    let mut names = services.changes();
     let mut wish = json!({
         "name": "web", "id": "theirs", "address": "10.0.0.5", "port": 8080, "ssl": 8443, "time": 1_700_000_000_000_u64,
         "payload": {"region": "eu"},
@@ -115,6 +140,8 @@ async fn we_find_its(connect: String) {
     assert_eq!((instance.registered_at_ms, instance.status), (Some(1_700_000_000_000), Status::Up));
     assert_eq!((&*instance.metadata["region"], instance.endpoints["ssl"].port()), ("eu", 8443));
 
+    within("its name", async { while !names.next().await.unwrap().names.contains("web") {} }).await;
+
     wish["payload"]["region"] = json!("us");
     ask(&mut java, format!("update {wish}")).await;
     let change = seen(&mut changes, "an update", |change| !change.updated.is_empty()).await;
@@ -122,6 +149,8 @@ async fn we_find_its(connect: String) {
     assert_eq!((&*updated.old.metadata["region"], &*updated.new.metadata["region"]), ("eu", "us"));
     ask(&mut java, format!("unregister {wish}")).await;
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
+    // The server removes its directory.
+    within("no name", async { while names.next().await.unwrap().names.contains("web") {} }).await;
 
     // The other kinds: one whose leaf's name the server ends, and two that outlive their session.
     let kinds = [
@@ -151,7 +180,7 @@ async fn we_find_its(connect: String) {
 /// Curator deletes whoever has an instance's id. That is noticed, and not fought about; and over when Curator's goes.
 async fn a_twin_takes_ours(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/twins").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/twins").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/twins").await;
     let registered = register(&ours, Instance::builder("web").id("twin").host("10.0.0.1").port(80)).await;
     let mut events = registered.events();
     let wish = json!({"name": "web", "id": "twin", "port": 8080});
@@ -180,7 +209,7 @@ fn metadata(list: &Value) -> &Value {
 
 async fn spring_cloud(connect: String) {
     let ours = ours(&connect, SpringCloud::at("/interop/spring").unwrap()).await;
-    let mut java = curator(&connect, SPRING, "/interop/spring").await;
+    let mut java = curator(&ours, &connect, SPRING, "/interop/spring").await;
     ask(&mut java, "watch orders").await;
     let builder = Instance::builder("orders").id("ours").host("10.0.0.1").port(80).zone("z1").weight(3);
     let registered = register(&ours, builder).await;
@@ -233,7 +262,7 @@ async fn other_payloads_break_it(java: &mut Peer, connect: &str, root: &str, ser
 async fn dubbo_applications(connect: String) {
     let layout = DubboApplication::at("/interop/dubbo", "/interop/dubbo-metadata").unwrap();
     let ours = ours(&connect, layout).await;
-    let mut java = curator(&connect, DUBBO, "/interop/dubbo").await;
+    let mut java = curator(&ours, &connect, DUBBO, "/interop/dubbo").await;
     ask(&mut java, "watch shop").await;
     let registered = register(&ours, Instance::builder("shop").id("ours").host("10.0.0.1").port(20880)).await;
     let found = cached(&mut java, "shop", "ours", |list| length(list) == 1).await;

@@ -4,7 +4,7 @@
 //! read them. `MENAGERIE_RECORD=1` writes them anew.
 
 use crate::{
-    beside::{ask, is_recorded, leaves, ours, peer},
+    beside::{ask, is_recorded, lasting, leaves, ours, peer},
     dubbo::URL,
 };
 use menagerie::registry::{ZooKeeper, layout::Plain};
@@ -27,6 +27,7 @@ fn recording_on<F: Future<Output = ()>>(
 ) {
     crate::beside::on(target, |connect| async move {
         let reader = ours(&connect, Plain::new()).await;
+        lasting(&reader, "/recorded").await;
         record(reader, connect).await;
     });
 }
