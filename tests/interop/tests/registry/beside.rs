@@ -11,16 +11,13 @@ use menagerie::{
         Services, ZooKeeper, layout::Layout, view::Change,
     },
 };
-use menagerie_interop::{Peer, Program, Target};
+use menagerie_interop::{Peer, Program, Target, patience};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
 };
-
-/// For one thing that is to happen.
-pub(crate) const BUDGET: Duration = Duration::from_secs(30);
 
 /// Many times the pace at which servers look for empty containers.
 const REAPED_WITHIN: Duration = Duration::from_secs(10);
@@ -47,9 +44,9 @@ pub(crate) fn on_one_that_breaks<T: Target, F: Future<Output = ()>>(
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(BUDGET, future).await {
+    match tokio::time::timeout(patience(), future).await {
         Ok(value) => value,
-        Err(_) => panic!("not within {BUDGET:?}: {what}"),
+        Err(_) => panic!("not within {:?}: {what}", patience()),
     }
 }
 
@@ -141,7 +138,7 @@ pub(crate) async fn seen(
             last = Some(change);
         }
     };
-    match tokio::time::timeout(BUDGET, wait).await {
+    match tokio::time::timeout(patience(), wait).await {
         Ok(change) => change,
         Err(_) => panic!("not seen: {what}; the last change was {last:#?}"),
     }
