@@ -422,6 +422,9 @@ impl View {
                 let found = Found { name, data: &data, stat };
                 let held = match self.layout.read(&self.service, &found) {
                     Ok(instance) => Held::Instance(Arc::new(instance)),
+                    Err(_) if planted!("registry_malformed_fails") => {
+                        return self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
+                    }
                     Err(error) => Held::Invalid(error.into()),
                 };
                 self.settle(name, begun, Some(held));
@@ -542,7 +545,11 @@ impl View {
             self.changed |= self.current.is_some();
         }
         if std::mem::take(&mut self.changed) || self.current.is_none() {
-            self.current = Some(Arc::new(self.assemble()));
+            let set = Arc::new(self.assemble());
+            if set.is_empty() && self.current.is_some() && planted!("registry_last_kept") {
+                return;
+            }
+            self.current = Some(set);
         }
         self.stale_since = self.stale_since.filter(|_| !self.connected || self.hold_back.held_back().0 > 0);
     }

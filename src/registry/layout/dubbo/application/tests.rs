@@ -47,11 +47,12 @@ fn a_revision_describes_the_interfaces_and_each_lists_the_application() {
     );
     let instance = Instance::new("app", "app-1", "h:20880".parse().unwrap());
     let further = layout.further(&instance).unwrap();
-    let [Further::Leaf(leaf), Further::Listed { path, entry }, Further::Listed { .. }] = &further[..] else {
+    let [Further::Shared(leaf), Further::Listed { leaf: list, entry }, Further::Listed { .. }] = &further[..]
+    else {
         panic!("{further:?}")
     };
     assert_eq!(
-        (path.as_str(), entry.as_str(), leaf.dir.as_str()),
+        (list.path().as_str(), entry.as_str(), leaf.dir.as_str()),
         ("/d/mapping/org.x.Demo", "app", "/d/metadata/app")
     );
     let text = String::from_utf8(leaf.data.to_vec()).unwrap();

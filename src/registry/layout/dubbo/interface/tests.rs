@@ -102,6 +102,17 @@ fn every_category_has_its_directory_and_consumers_their_leaves() {
 }
 
 #[test]
+fn a_provider_that_consumes_has_a_leaf_beside_its_own() {
+    let layout = DubboInterface::new().consumes("org.x.Other").consumes("org.x.Other");
+    let instance = Instance::new("org.x.Demo", "i", "[2001:db8::1]:1".parse().unwrap());
+    let further = layout.further(&instance).unwrap();
+    let [Further::Leaf(leaf)] = &further[..] else { panic!("{further:?}") };
+    assert_eq!((leaf.dir.as_str(), leaf.mode), ("/dubbo/org.x.Other/consumers", LeafMode::Ephemeral));
+    let url = DubboUrl::decode(&leaf.name).unwrap();
+    assert_eq!((&*url.host, &*url.parameters["menagerie.id"]), ("2001:db8::1", "i"));
+}
+
+#[test]
 fn another_interface_is_another_service() {
     let other = JAVA.replace("org.x.Demo%26", "org.x.Other%26");
     let error = ReadError::OtherService { service: "org.x.Other".into() };
