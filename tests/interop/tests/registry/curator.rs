@@ -259,6 +259,27 @@ async fn other_payloads_break_it(java: &mut Peer, connect: &str, root: &str, ser
     registered.deregister().await.unwrap();
 }
 
+/// From an interface to the address, as Dubbo's consumers find their way: beside an application that was listed before.
+async fn it_resolves_ours(connect: &str, java: &mut Peer) {
+    let metadata = "/interop/dubbo-metadata";
+    let layout = DubboApplication::at("/interop/dubbo", metadata).unwrap().serves("org.x.Demo", "g", "1.0");
+    let ours = ours(connect, layout).await;
+    ask(java, format!("map {metadata} org.x.Demo other")).await;
+    let registered = register(&ours, Instance::builder("shop").id("ours").host("10.0.0.1").port(20880)).await;
+    let expected = json!([{
+        "application": "shop", "key": "g/org.x.Demo:1.0:dubbo", "address": "10.0.0.1:20880", "protocol": "dubbo",
+        "path": "org.x.Demo",
+    }]);
+    let resolved =
+        async { while ask_json(java, format!("resolve {metadata} org.x.Demo")).await != expected {} };
+    within("resolved", resolved).await;
+    ask(java, format!("map {metadata} org.x.Demo third")).await;
+    let (list, _) = ours.client().get(format!("{metadata}/mapping/org.x.Demo")).await.unwrap();
+    assert_eq!(&list[..], b"other,shop,third");
+    registered.deregister().await.unwrap();
+    assert_eq!(ask_json(java, format!("resolve {metadata} org.x.Demo")).await, json!([]));
+}
+
 async fn dubbo_applications(connect: String) {
     let layout = DubboApplication::at("/interop/dubbo", "/interop/dubbo-metadata").unwrap();
     let ours = ours(&connect, layout).await;
@@ -273,6 +294,7 @@ async fn dubbo_applications(connect: String) {
     assert_eq!(metadata(&found)["dubbo.metadata.revision"], "0");
     registered.deregister().await.unwrap();
     cached(&mut java, "shop", "nobody", |list| length(list) == 0).await;
+    it_resolves_ours(&connect, &mut java).await;
 
     let (_view, mut changes) = discover(&ours, "shop").await;
     let mut wish = json!({
