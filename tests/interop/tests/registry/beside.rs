@@ -19,6 +19,12 @@ use tokio::{
     net::TcpListener,
 };
 
+/// What writers escape, each in its way.
+pub(crate) const ODD: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028}";
+
+/// The same with what Java and JSON have two units for.
+pub(crate) const ODDER: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028} \u{1f600} \u{202e}";
+
 /// Many times the pace at which servers look for empty containers.
 const REAPED_WITHIN: Duration = Duration::from_secs(10);
 

@@ -2,7 +2,8 @@
 
 use crate::{
     beside::{
-        ask, ask_json, discover, lasting, one, ours, peer, reaped, register, seen, told, update, within,
+        ODDER, ask, ask_json, discover, lasting, one, ours, peer, reaped, register, seen, told, update,
+        within,
     },
     on_every_server,
 };
@@ -54,9 +55,9 @@ async fn it_finds_ours(connect: String) {
     ask(&mut java, "watch web").await;
     let builder = Instance::builder("web").id("ours-1").host("10.0.0.1").port(80).version("1.2");
     let builder = builder.endpoint("ssl", "10.0.0.1:443".parse().unwrap()).metadata("region", "eu");
-    let first = register(&ours, builder).await;
+    let first = register(&ours, builder.metadata("odd", ODDER)).await;
     let found = cached(&mut java, "web", "ours", |list| length(list) == 1).await;
-    let payload = json!({"menagerie.version": "1.2", "region": "eu"});
+    let payload = json!({"menagerie.version": "1.2", "odd": ODDER, "region": "eu"});
     let time = first.instance().registered_at_ms.unwrap();
     let expected = json!({
         "name": "web", "id": "ours-1", "address": "10.0.0.1", "port": 80, "ssl": 443, "type": "DYNAMIC", "enabled": true,
@@ -99,13 +100,15 @@ async fn ours_of_other_kinds(connect: &str, java: &mut Peer) {
         (curator.permanent(), Lifetime::Persistent, "PERMANENT"),
     ];
     for (layout, lifetime, kind) in kinds {
+        // Also of another alphabet, and with what URLs escape.
+        let name = format!("{kind}-é%2f+~");
         let ours = ours(connect, layout).await;
-        let builder = Instance::builder(kind).id("one").host("10.0.0.1").port(80).lifetime(lifetime);
+        let builder = Instance::builder(&name).id("one").host("10.0.0.1").port(80).lifetime(lifetime);
         let registered = register(&ours, builder).await;
-        let found = ask_json(java, format!("query {kind}")).await;
+        let found = ask_json(java, format!("query {name}")).await;
         assert_eq!((&found[0]["id"], &found[0]["type"]), (&json!("one"), &json!(kind)));
         registered.deregister().await.unwrap();
-        assert_eq!(ask_json(java, format!("query {kind}")).await, json!([]));
+        assert_eq!(ask_json(java, format!("query {name}")).await, json!([]));
     }
 }
 
@@ -211,11 +214,17 @@ async fn spring_cloud(connect: String) {
     let ours = ours(&connect, SpringCloud::at("/interop/spring").unwrap()).await;
     let mut java = curator(&ours, &connect, SPRING, "/interop/spring").await;
     ask(&mut java, "watch orders").await;
-    let builder = Instance::builder("orders").id("ours").host("10.0.0.1").port(80).zone("z1").weight(3);
+    let builder = Instance::builder("orders")
+        .id("ours")
+        .host("10.0.0.1")
+        .port(80)
+        .zone("z1")
+        .weight(3)
+        .metadata("odd", ODDER);
     let registered = register(&ours, builder).await;
     let found = cached(&mut java, "orders", "ours", |list| length(list) == 1).await;
     let expected = json!({
-        "id": "ours", "name": "orders", "metadata": {"instance_status": "UP", "weight": "3", "zone": "z1"},
+        "id": "ours", "name": "orders", "metadata": {"instance_status": "UP", "odd": ODDER, "weight": "3", "zone": "z1"},
     });
     assert_eq!((&found[0]["class"], &found[0]["payload"]), (&json!(SPRING), &expected));
     assert_eq!(found[0]["uri"], "http://10.0.0.1:80");

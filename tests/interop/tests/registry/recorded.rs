@@ -4,7 +4,7 @@
 //! read them. `MENAGERIE_RECORD=1` writes them anew.
 
 use crate::{
-    beside::{ask, is_recorded, lasting, leaves, ours, peer},
+    beside::{ODD, ask, is_recorded, lasting, leaves, ours, peer},
     dubbo::URL,
 };
 use menagerie::registry::{ZooKeeper, layout::Plain};
@@ -12,9 +12,6 @@ use menagerie_ensemble::Version;
 use menagerie_interop::{Embedded, Peer, Program, Real, Target};
 use serde_json::{Value, json};
 use std::future::Future;
-
-/// What writers escape, each in its way.
-const ODD: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028}";
 
 /// Runs a recording on a real server.
 fn recording<F: Future<Output = ()>>(record: impl FnOnce(ZooKeeper, String) -> F) {
