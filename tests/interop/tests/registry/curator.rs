@@ -103,10 +103,11 @@ async fn ours_of_other_kinds(connect: &str, java: &mut Peer) {
         // Also of another alphabet, and with what URLs escape.
         let name = format!("{kind}-é%2f+~");
         let ours = ours(connect, layout).await;
-        let builder = Instance::builder(&name).id("one").host("10.0.0.1").port(80).lifetime(lifetime);
+        let builder = Instance::builder(&name).id("one").host("2001:db8::1").port(80).lifetime(lifetime);
         let registered = register(&ours, builder).await;
         let found = ask_json(java, format!("query {name}")).await;
         assert_eq!((&found[0]["id"], &found[0]["type"]), (&json!("one"), &json!(kind)));
+        assert_eq!((&found[0]["name"], &found[0]["address"]), (&json!(name), &json!("2001:db8::1")));
         registered.deregister().await.unwrap();
         assert_eq!(ask_json(java, format!("query {name}")).await, json!([]));
     }

@@ -94,7 +94,7 @@ async fn it_finds_ours(connect: String) {
     told(&mut go, "ours", |event| event.starts_with("create") && event.contains("\"ours/1\"")).await;
 
     // By version, with what go-micro's clients filter on.
-    let second = Instance::builder(SERVICE).id("ours/2").host("10.0.0.2").port(80).version("2.0");
+    let second = Instance::builder(SERVICE).id("ours/2").host("2001:db8::2").port(80).version("2.0");
     let second = register(&ours, second).await;
     told(&mut go, "the second", |event| event.starts_with("create") && event.contains("\"ours/2\"")).await;
     let found = get(&mut go).await;
@@ -110,7 +110,7 @@ async fn it_finds_ours(connect: String) {
     });
     let node = json!({"id": "ours/1", "address": "10.0.0.1:80", "port": 0, "metadata": expected});
     assert_eq!(service["nodes"], json!([node]));
-    assert_eq!(found["2.0"]["nodes"][0]["address"], "10.0.0.2:80");
+    assert_eq!(found["2.0"]["nodes"][0]["address"], "[2001:db8::2]:80");
     within("listed", listed(&mut go)).await;
 
     // The plugin's watcher does not look at data: a change in place is seen by whoever asks.

@@ -200,7 +200,8 @@ fn of_the_go_demo() {
 fn of_the_programs_on_kazoo() {
     recording(|reader, connect| async move {
         let mut python = peer(Program::kazoo_registry("kazoo"), &connect).await;
-        let written_by = |what: &str| format!("# Written by a program on kazoo, {what}.\n");
+        let version = ask(&mut python, "version").await;
+        let written_by = |what: &str| format!("# Written by a program on kazoo {version}, {what}.\n");
         let endpoint = |port: u16| json!({"host": "10.0.0.5", "port": port});
         let mut member =
             json!({"serviceEndpoint": endpoint(80), "additionalEndpoints": {}, "status": "ALIVE"});
