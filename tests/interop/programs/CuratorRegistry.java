@@ -40,12 +40,14 @@ public final class CuratorRegistry<T> {
     private static final ObjectMapper JSON = new ObjectMapper();
     private static CuratorRegistry<?> open;
 
+    private final CuratorFramework curator;
     private final ServiceDiscovery<T> discovery;
     private final Class<T> payload;
     private final Map<String, ServiceCache<T>> caches = new HashMap<>();
     private final Map<String, ServiceProvider<T>> providers = new HashMap<>();
 
     private CuratorRegistry(CuratorFramework curator, String base, Class<T> payload, boolean compatible) throws Exception {
+        this.curator = curator;
         this.payload = payload;
         discovery = ServiceDiscoveryBuilder.builder(payload).client(curator).basePath(base)
             .serializer(new JsonInstanceSerializer<>(payload, compatible)).build();
@@ -142,6 +144,17 @@ public final class CuratorRegistry<T> {
             case "pick": {
                 ServiceInstance<T> picked = providers.get(rest).getInstance();
                 return picked == null ? "null" : describe(picked).toString();
+            }
+            case "map": {
+                // The root of the metadata, the interface and the application.
+                String[] what = rest.split(" ");
+                DubboMetadata.map(curator, what[0], what[1], what[2]);
+                return "mapped";
+            }
+            case "resolve": {
+                // The root of the metadata and the interface.
+                String[] what = rest.split(" ");
+                return DubboMetadata.resolve(curator, discovery, what[0], what[1]);
             }
             case "close":
                 discovery.close();

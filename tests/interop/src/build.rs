@@ -141,6 +141,7 @@ impl Program {
     pub fn curator_registry(version: Version) -> Result<Self, String> {
         let besides = [
             "DubboInterface.java",
+            "DubboMetadata.java",
             "org/springframework/cloud/zookeeper/discovery/ZookeeperInstance.java",
             "org/apache/dubbo/registry/zookeeper/ZookeeperInstance.java",
         ];

@@ -19,6 +19,6 @@ mod run;
 pub use build::Program;
 pub use embedded::Embedded;
 pub use opcodes::name_of;
-pub use peer::Peer;
+pub use peer::{Peer, patience};
 pub use real::Real;
 pub use run::{Outcome, Target, run};

@@ -11,7 +11,7 @@ use menagerie::{
         Services, ZooKeeper, layout::Layout, view::Change,
     },
 };
-use menagerie_interop::{Peer, Program, Target};
+use menagerie_interop::{Peer, Program, Target, patience};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::{
@@ -19,8 +19,11 @@ use tokio::{
     net::TcpListener,
 };
 
-/// For one thing that is to happen.
-pub(crate) const BUDGET: Duration = Duration::from_secs(30);
+/// What writers escape, each in its way.
+pub(crate) const ODD: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028}";
+
+/// The same with what Java and JSON have two units for.
+pub(crate) const ODDER: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028} \u{1f600} \u{202e}";
 
 /// Many times the pace at which servers look for empty containers.
 const REAPED_WITHIN: Duration = Duration::from_secs(10);
@@ -30,21 +33,42 @@ pub(crate) fn on<F: Future<Output = ()>>(
     target: Result<impl Target, String>,
     test: impl FnOnce(String) -> F,
 ) {
-    let target = target.unwrap();
+    on_one_that_breaks(target, |target| test(target.connect_string()));
+}
+
+/// The same for a test that has the server, or the way to it, broken.
+pub(crate) fn on_one_that_breaks<T: Target, F: Future<Output = ()>>(
+    target: Result<T, String>,
+    test: impl FnOnce(Arc<T>) -> F,
+) {
+    let target = Arc::new(target.unwrap());
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(test(target.connect_string()));
+    runtime.block_on(test(Arc::clone(&target)));
+    // Outside of the runtime: a server has one of its own, which ends with it.
+    drop(runtime);
+    drop(target);
 }
 
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
-    match tokio::time::timeout(BUDGET, future).await {
+    match tokio::time::timeout(patience(), future).await {
         Ok(value) => value,
-        Err(_) => panic!("not within {BUDGET:?}: {what}"),
+        Err(_) => panic!("not within {:?}: {what}", patience()),
     }
 }
 
 /// Our side: a registry of one layout with a session of its own.
 pub(crate) async fn ours(connect: &str, layout: impl Layout + 'static) -> ZooKeeper {
     ZooKeeper::new(within("a session", Client::connect(connect)).await.unwrap(), layout)
+}
+
+/// Makes a directory that stays. Curator makes containers, and fails when one is removed between its look and its create.
+pub(crate) async fn lasting(registry: &ZooKeeper, dir: &str) {
+    match registry.client().create(dir).parents().await {
+        Err(error) if error.code() != Some(menagerie::jute::ErrorCode::NODE_EXISTS) => {
+            panic!("{dir}: {error}")
+        }
+        _ => {}
+    }
 }
 
 /// The other side.
@@ -120,7 +144,7 @@ pub(crate) async fn seen(
             last = Some(change);
         }
     };
-    match tokio::time::timeout(BUDGET, wait).await {
+    match tokio::time::timeout(patience(), wait).await {
         Ok(change) => change,
         Err(_) => panic!("not seen: {what}; the last change was {last:#?}"),
     }

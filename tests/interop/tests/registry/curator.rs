@@ -1,11 +1,14 @@
 //! Apache Curator's service discovery, its cache and its provider; and what Spring Cloud ZooKeeper and Dubbo make of it.
 
 use crate::{
-    beside::{ask, ask_json, discover, one, ours, peer, reaped, register, seen, told, update, within},
+    beside::{
+        ODDER, ask, ask_json, discover, lasting, one, ours, peer, reaped, register, seen, told, update,
+        within,
+    },
     on_every_server,
 };
 use menagerie::registry::{
-    Instance, Lifetime, RegistrationState, Status, ZooKeeper,
+    Discovery, Instance, Lifetime, RegistrationState, Status, ZooKeeper,
     layout::{Curator, DubboApplication, SpringCloud},
     reconcile::ConflictKind,
     view::Change,
@@ -20,8 +23,9 @@ const MAP: &str = "java.lang.Object";
 const SPRING: &str = "org.springframework.cloud.zookeeper.discovery.ZookeeperInstance";
 const DUBBO: &str = "org.apache.dubbo.registry.zookeeper.ZookeeperInstance";
 
-/// Curator with its discovery open on `base`, for payloads of a class.
-async fn curator(connect: &str, class: &str, base: &str) -> Peer {
+/// Curator with its discovery open on the root of `ours`, for payloads of a class.
+async fn curator(ours: &ZooKeeper, connect: &str, class: &str, base: &str) -> Peer {
+    lasting(ours, base).await;
     let mut java = peer(Program::curator_registry(Version::V3_9), connect).await;
     ask(&mut java, format!("open {class} {base} true")).await;
     java
@@ -47,13 +51,13 @@ fn length(list: &Value) -> usize {
 
 async fn it_finds_ours(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/curator").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/curator").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/curator").await;
     ask(&mut java, "watch web").await;
     let builder = Instance::builder("web").id("ours-1").host("10.0.0.1").port(80).version("1.2");
     let builder = builder.endpoint("ssl", "10.0.0.1:443".parse().unwrap()).metadata("region", "eu");
-    let first = register(&ours, builder).await;
+    let first = register(&ours, builder.metadata("odd", ODDER)).await;
     let found = cached(&mut java, "web", "ours", |list| length(list) == 1).await;
-    let payload = json!({"menagerie.version": "1.2", "region": "eu"});
+    let payload = json!({"menagerie.version": "1.2", "odd": ODDER, "region": "eu"});
     let time = first.instance().registered_at_ms.unwrap();
     let expected = json!({
         "name": "web", "id": "ours-1", "address": "10.0.0.1", "port": 80, "ssl": 443, "type": "DYNAMIC", "enabled": true,
@@ -84,6 +88,29 @@ async fn it_finds_ours(connect: String) {
     second.deregister().await.unwrap();
     cached(&mut java, "web", "nobody", |list| length(list) == 0).await;
     directories_go(&ours, "/interop/curator").await;
+    ours_of_other_kinds(&connect, &mut java).await;
+}
+
+/// As `DYNAMIC_SEQUENTIAL`, `STATIC` and `PERMANENT`.
+async fn ours_of_other_kinds(connect: &str, java: &mut Peer) {
+    let curator = Curator::at("/interop/curator").unwrap();
+    let kinds = [
+        (curator.clone().sequential(), Lifetime::Session, "DYNAMIC_SEQUENTIAL"),
+        (curator.clone(), Lifetime::Persistent, "STATIC"),
+        (curator.permanent(), Lifetime::Persistent, "PERMANENT"),
+    ];
+    for (layout, lifetime, kind) in kinds {
+        // Also of another alphabet, and with what URLs escape.
+        let name = format!("{kind}-é%2f+~");
+        let ours = ours(connect, layout).await;
+        let builder = Instance::builder(&name).id("one").host("2001:db8::1").port(80).lifetime(lifetime);
+        let registered = register(&ours, builder).await;
+        let found = ask_json(java, format!("query {name}")).await;
+        assert_eq!((&found[0]["id"], &found[0]["type"]), (&json!("one"), &json!(kind)));
+        assert_eq!((&found[0]["name"], &found[0]["address"]), (&json!(name), &json!("2001:db8::1")));
+        registered.deregister().await.unwrap();
+        assert_eq!(ask_json(java, format!("query {name}")).await, json!([]));
+    }
 }
 
 /// Directories that we make are containers, as Curator's own are.
@@ -99,8 +126,10 @@ fn is_named(change: &Change, id: &str) -> bool {
 
 async fn we_find_its(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/theirs").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/theirs").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/theirs").await;
     let (_view, mut changes) = discover(&ours, "web").await;
+    let services = ours.services().await.unwrap();
+    let mut names = services.changes();
     let mut wish = json!({
         "name": "web", "id": "theirs", "address": "10.0.0.5", "port": 8080, "ssl": 8443, "time": 1_700_000_000_000_u64,
         "payload": {"region": "eu"},
@@ -115,6 +144,8 @@ async fn we_find_its(connect: String) {
     assert_eq!((instance.registered_at_ms, instance.status), (Some(1_700_000_000_000), Status::Up));
     assert_eq!((&*instance.metadata["region"], instance.endpoints["ssl"].port()), ("eu", 8443));
 
+    within("its name", async { while !names.next().await.unwrap().names.contains("web") {} }).await;
+
     wish["payload"]["region"] = json!("us");
     ask(&mut java, format!("update {wish}")).await;
     let change = seen(&mut changes, "an update", |change| !change.updated.is_empty()).await;
@@ -122,6 +153,8 @@ async fn we_find_its(connect: String) {
     assert_eq!((&*updated.old.metadata["region"], &*updated.new.metadata["region"]), ("eu", "us"));
     ask(&mut java, format!("unregister {wish}")).await;
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
+    // The server removes its directory.
+    within("no name", async { while names.next().await.unwrap().names.contains("web") {} }).await;
 
     // The other kinds: one whose leaf's name the server ends, and two that outlive their session.
     let kinds = [
@@ -151,7 +184,7 @@ async fn we_find_its(connect: String) {
 /// Curator deletes whoever has an instance's id. That is noticed, and not fought about; and over when Curator's goes.
 async fn a_twin_takes_ours(connect: String) {
     let ours = ours(&connect, Curator::at("/interop/twins").unwrap()).await;
-    let mut java = curator(&connect, MAP, "/interop/twins").await;
+    let mut java = curator(&ours, &connect, MAP, "/interop/twins").await;
     let registered = register(&ours, Instance::builder("web").id("twin").host("10.0.0.1").port(80)).await;
     let mut events = registered.events();
     let wish = json!({"name": "web", "id": "twin", "port": 8080});
@@ -180,13 +213,19 @@ fn metadata(list: &Value) -> &Value {
 
 async fn spring_cloud(connect: String) {
     let ours = ours(&connect, SpringCloud::at("/interop/spring").unwrap()).await;
-    let mut java = curator(&connect, SPRING, "/interop/spring").await;
+    let mut java = curator(&ours, &connect, SPRING, "/interop/spring").await;
     ask(&mut java, "watch orders").await;
-    let builder = Instance::builder("orders").id("ours").host("10.0.0.1").port(80).zone("z1").weight(3);
+    let builder = Instance::builder("orders")
+        .id("ours")
+        .host("10.0.0.1")
+        .port(80)
+        .zone("z1")
+        .weight(3)
+        .metadata("odd", ODDER);
     let registered = register(&ours, builder).await;
     let found = cached(&mut java, "orders", "ours", |list| length(list) == 1).await;
     let expected = json!({
-        "id": "ours", "name": "orders", "metadata": {"instance_status": "UP", "weight": "3", "zone": "z1"},
+        "id": "ours", "name": "orders", "metadata": {"instance_status": "UP", "odd": ODDER, "weight": "3", "zone": "z1"},
     });
     assert_eq!((&found[0]["class"], &found[0]["payload"]), (&json!(SPRING), &expected));
     assert_eq!(found[0]["uri"], "http://10.0.0.1:80");
@@ -230,10 +269,31 @@ async fn other_payloads_break_it(java: &mut Peer, connect: &str, root: &str, ser
     registered.deregister().await.unwrap();
 }
 
+/// From an interface to the address, as Dubbo's consumers find their way: beside an application that was listed before.
+async fn it_resolves_ours(connect: &str, java: &mut Peer) {
+    let metadata = "/interop/dubbo-metadata";
+    let layout = DubboApplication::at("/interop/dubbo", metadata).unwrap().serves("org.x.Demo", "g", "1.0");
+    let ours = ours(connect, layout).await;
+    ask(java, format!("map {metadata} org.x.Demo other")).await;
+    let registered = register(&ours, Instance::builder("shop").id("ours").host("10.0.0.1").port(20880)).await;
+    let expected = json!([{
+        "application": "shop", "key": "g/org.x.Demo:1.0:dubbo", "address": "10.0.0.1:20880", "protocol": "dubbo",
+        "path": "org.x.Demo",
+    }]);
+    let resolved =
+        async { while ask_json(java, format!("resolve {metadata} org.x.Demo")).await != expected {} };
+    within("resolved", resolved).await;
+    ask(java, format!("map {metadata} org.x.Demo third")).await;
+    let (list, _) = ours.client().get(format!("{metadata}/mapping/org.x.Demo")).await.unwrap();
+    assert_eq!(&list[..], b"other,shop,third");
+    registered.deregister().await.unwrap();
+    assert_eq!(ask_json(java, format!("resolve {metadata} org.x.Demo")).await, json!([]));
+}
+
 async fn dubbo_applications(connect: String) {
     let layout = DubboApplication::at("/interop/dubbo", "/interop/dubbo-metadata").unwrap();
     let ours = ours(&connect, layout).await;
-    let mut java = curator(&connect, DUBBO, "/interop/dubbo").await;
+    let mut java = curator(&ours, &connect, DUBBO, "/interop/dubbo").await;
     ask(&mut java, "watch shop").await;
     let registered = register(&ours, Instance::builder("shop").id("ours").host("10.0.0.1").port(20880)).await;
     let found = cached(&mut java, "shop", "ours", |list| length(list) == 1).await;
@@ -244,6 +304,7 @@ async fn dubbo_applications(connect: String) {
     assert_eq!(metadata(&found)["dubbo.metadata.revision"], "0");
     registered.deregister().await.unwrap();
     cached(&mut java, "shop", "nobody", |list| length(list) == 0).await;
+    it_resolves_ours(&connect, &mut java).await;
 
     let (_view, mut changes) = discover(&ours, "shop").await;
     let mut wish = json!({

@@ -2,7 +2,7 @@
 //! and at the level of applications as Go writes it. Java's applications are in `curator`.
 
 use crate::{
-    beside::{ask, discover, one, ours, peer, register, seen, stays, told},
+    beside::{ask, discover, one, ours, peer, register, seen, stays, told, update},
     on_every_server,
 };
 use menagerie::registry::{
@@ -28,7 +28,8 @@ async fn interfaces_with_go(connect: String) {
 }
 
 async fn interfaces(connect: &str, mut dubbo: Peer, root: &str, encoder: Encoder) {
-    let ours = ours(connect, DubboInterface::at(root).unwrap().encoder(encoder)).await;
+    let ours =
+        ours(connect, DubboInterface::at(root).unwrap().encoder(encoder).consumes("org.x.Other")).await;
     let dir = format!("{root}/org.x.Demo%24Inner/providers");
     let (_view, mut changes) = discover(&ours, "org.x.Demo$Inner").await;
     let leaf = ask(&mut dubbo, format!("provide {dir} {URL}")).await;
@@ -46,10 +47,10 @@ async fn interfaces(connect: &str, mut dubbo: Peer, root: &str, encoder: Encoder
         ask(&mut dubbo, format!("delete {leaf}")).await;
     }
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
-    it_finds_ours(&ours, &mut dubbo, &dir).await;
+    it_finds_ours(&ours, &mut dubbo, &dir, &format!("{root}/org.x.Other/consumers")).await;
 }
 
-async fn it_finds_ours(ours: &ZooKeeper, dubbo: &mut Peer, dir: &str) {
+async fn it_finds_ours(ours: &ZooKeeper, dubbo: &mut Peer, dir: &str, consumers: &str) {
     ask(dubbo, format!("subscribe {dir}")).await;
     let builder =
         Instance::builder("org.x.Demo$Inner").id("ours").host("10.0.0.1").port(20880).version("1.0*~");
@@ -62,8 +63,16 @@ async fn it_finds_ours(ours: &ZooKeeper, dubbo: &mut Peer, dir: &str) {
         "&timestamp=1700000000000&version=1.0*~&weight=50"
     );
     assert_eq!(url, expected);
+    // Another weight is another leaf, and the first one goes.
+    update(&registered, |instance| instance.weight = 7).await;
+    let moved = |event: &str| event.contains("weight=7") && !event.contains("weight=50");
+    told(dubbo, "ours at its new place alone", moved).await;
+    ask(dubbo, format!("subscribe {consumers}")).await;
+    let consumer = "consumer://10.0.0.1/org.x.Other?application=menagerie&category=consumers&check=false&interface=org.x.Other";
+    told(dubbo, "what ours consumes", |event| event.starts_with(consumer)).await;
     registered.deregister().await.unwrap();
-    told(dubbo, "nobody", str::is_empty).await;
+    told(dubbo, "no provider or no consumer", str::is_empty).await;
+    told(dubbo, "neither", str::is_empty).await;
     stays(ours, dir).await;
 }
 

@@ -1,7 +1,7 @@
 //! The article's demo: `/go_servers/IP:PORT`, a random pick, `timestamp` in, `host:time` out.
 
 use crate::{
-    beside::{BUDGET, answering, ask, ask_json, call, discover, ours, peer, register, seen},
+    beside::{answering, ask, ask_json, call, discover, ours, peer, register, seen, within},
     on_every_server,
 };
 use menagerie::registry::{Balance, Instance, Lifetime, layout::Plain};
@@ -28,7 +28,7 @@ async fn both_serve_and_both_call(connect: String) {
     let mut called = BTreeSet::new();
     for _ in 0..3 {
         let address = services.pick().unwrap().address.to_string();
-        let answer = tokio::time::timeout(BUDGET, call(&address)).await.unwrap().unwrap();
+        let answer = within("an answer", call(&address)).await.unwrap();
         assert!(answer.starts_with(&format!("{address}:")), "{answer}");
         called.insert(address);
     }

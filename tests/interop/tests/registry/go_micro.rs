@@ -1,7 +1,7 @@
 //! go-micro, by a Go program that makes the calls of its ZooKeeper plugin.
 
 use crate::{
-    beside::{ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update, within},
+    beside::{ODDER, ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update, within},
     on_every_server,
 };
 use menagerie::registry::{Instance, Lifetime, RpcEndpoint, RpcValue, layout::GoMicro};
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 on_every_server!(it_finds_ours, we_find_its, it_meddles_with_ours);
 
 /// With a slash in both names, which the plugin writes as `-`.
-const SERVICE: &str = "interop/greeter";
+const SERVICE: &str = "interop/é%2f+~";
 
 fn wish(by: u8, id: &str, metadata: &Value) -> String {
     let endpoint = json!({
@@ -89,12 +89,12 @@ async fn it_finds_ours(connect: String) {
         ..RpcEndpoint::default()
     };
     let first = Instance::builder(SERVICE).id("ours/1").host("10.0.0.1").port(80).version("1.0");
-    let first = register(&ours, first.rpc(procedure).metadata("region", "eu")).await;
+    let first = register(&ours, first.rpc(procedure).metadata("region", "eu").metadata("odd", ODDER)).await;
     ask(&mut go, format!("watch {SERVICE}")).await;
     told(&mut go, "ours", |event| event.starts_with("create") && event.contains("\"ours/1\"")).await;
 
     // By version, with what go-micro's clients filter on.
-    let second = Instance::builder(SERVICE).id("ours/2").host("10.0.0.2").port(80).version("2.0");
+    let second = Instance::builder(SERVICE).id("ours/2").host("2001:db8::2").port(80).version("2.0");
     let second = register(&ours, second).await;
     told(&mut go, "the second", |event| event.starts_with("create") && event.contains("\"ours/2\"")).await;
     let found = get(&mut go).await;
@@ -105,12 +105,12 @@ async fn it_finds_ours(connect: String) {
     );
     assert_eq!(service["endpoints"][0]["request"]["type"], "Request");
     let expected = json!({
-        "broker": "http", "protocol": "grpc", "region": "eu", "registry": "zookeeper", "server": "grpc",
+        "broker": "http", "odd": ODDER, "protocol": "grpc", "region": "eu", "registry": "zookeeper", "server": "grpc",
         "transport": "grpc",
     });
     let node = json!({"id": "ours/1", "address": "10.0.0.1:80", "port": 0, "metadata": expected});
     assert_eq!(service["nodes"], json!([node]));
-    assert_eq!(found["2.0"]["nodes"][0]["address"], "10.0.0.2:80");
+    assert_eq!(found["2.0"]["nodes"][0]["address"], "[2001:db8::2]:80");
     within("listed", listed(&mut go)).await;
 
     // The plugin's watcher does not look at data: a change in place is seen by whoever asks.
@@ -121,7 +121,7 @@ async fn it_finds_ours(connect: String) {
     second.deregister().await.unwrap();
     told(&mut go, "none", |event| event == "create null").await;
     assert_eq!(get(&mut go).await, json!({}));
-    stays(&ours, "/micro-registry/interop-greeter").await;
+    stays(&ours, "/micro-registry/interop-é%2f+~").await;
 }
 
 /// Where a service's only node is, as the plugin reads it.

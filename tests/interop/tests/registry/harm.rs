@@ -1,7 +1,7 @@
 //! Whose readers a foreign leaf breaks, as `clashes` warns: asked of the readers themselves.
 
 use crate::{
-    beside::{ask, ask_json, ours, peer},
+    beside::{ask, ask_json, lasting, ours, peer},
     on_every_server,
 };
 use menagerie::registry::{
@@ -100,6 +100,7 @@ async fn curators_readers(connect: String) {
             Kind::Curator => ours(&connect, Curator::at(&root).unwrap()).await,
             _ => ours(&connect, SpringCloud::at(&root).unwrap()).await,
         };
+        lasting(&registry, &root).await;
         ask(&mut java, format!("open {class} {root} true")).await;
         for (kind, name, data) in leaves() {
             let service = format!("by-{kind}");

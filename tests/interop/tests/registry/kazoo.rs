@@ -1,7 +1,7 @@
 //! Twitter's server sets and Registrator, by a Python program on kazoo that writes and reads their znodes.
 
 use crate::{
-    beside::{ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update},
+    beside::{ODDER, ask, ask_json, discover, one, ours, peer, register, seen, stays, told, update},
     on_every_server,
 };
 use menagerie::registry::{
@@ -53,14 +53,15 @@ async fn server_sets(connect: String) {
     // Ours: a member like any other, with what has no field of its own in the metadata.
     ask(&mut python, format!("watch {set}")).await;
     let builder = Instance::builder("web").id("ours").host("10.0.0.1").port(80).version("1.2");
-    let registered = register(&ours, builder.endpoint("admin", "10.0.0.1:81".parse().unwrap())).await;
+    let builder = builder.endpoint("admin", "10.0.0.1:81".parse().unwrap()).metadata("odd", ODDER);
+    let registered = register(&ours, builder).await;
     told(&mut python, "ours", |event| event.contains("10.0.0.1")).await;
     let members = ask_json(&mut python, format!("members {set}")).await;
     let (name, found) = members.as_object().unwrap().iter().next().unwrap();
     assert!(name.strip_prefix("member_").unwrap().parse::<u64>().is_ok(), "{name}");
     let expected = json!({
         "serviceEndpoint": {"host": "10.0.0.1", "port": 80}, "additionalEndpoints": {"admin": {"host": "10.0.0.1", "port": 81}},
-        "status": "ALIVE", "metadata": {"menagerie.id": "ours", "menagerie.version": "1.2"},
+        "status": "ALIVE", "metadata": {"menagerie.id": "ours", "menagerie.version": "1.2", "odd": ODDER},
     });
     assert_eq!(found, &expected);
 
@@ -97,13 +98,18 @@ async fn registrator(connect: String) {
     seen(&mut changes, "a second container", |change| change.set.len() == 2).await;
 
     // Ours beside them, read as a consumer reads them: by the leaf's name, or by what it says.
-    let builder =
-        Instance::builder("db").id("ours").host("2001:db8::1").port(6379).tag("red").metadata("region", "eu");
+    let builder = Instance::builder("db")
+        .id("ours")
+        .host("2001:db8::1")
+        .port(6379)
+        .tag("red")
+        .metadata("region", "eu")
+        .metadata("odd", ODDER);
     let registered = register(&ours, builder).await;
     let found = ask_json(&mut python, format!("consume {base} db")).await;
     let expected = json!({
         "Name": "db", "IP": "2001:db8::1", "PublicPort": 6379, "PrivatePort": 6379, "ContainerID": "ours", "Tags": ["red"],
-        "Attrs": {"menagerie.id": "ours", "region": "eu"},
+        "Attrs": {"menagerie.id": "ours", "odd": ODDER, "region": "eu"},
     });
     assert_eq!((found.as_object().unwrap().len(), &found["2001:db8::1:6379"]), (3, &expected));
     update(&registered, |instance| instance.tags = vec!["green".to_owned()]).await;

@@ -13,6 +13,7 @@
 
 mod beside;
 mod curator;
+mod curator_apart;
 mod dubbo;
 mod go_demo;
 mod go_micro;
@@ -21,19 +22,22 @@ mod kazoo;
 mod mortal;
 mod recorded;
 
-/// Runs tests on every server there is.
+/// Runs tests on every server there is: `on` those that are told where it is, `on_one_that_breaks` those that are given it.
 macro_rules! on_every_server {
     ($($test:ident),*) => {
+        crate::on_every_server!(on: $($test),*);
+    };
+    ($on:ident: $($test:ident),*) => {
         mod on_the_embedded_server {
-            $(#[test] fn $test() { crate::beside::on(menagerie_interop::Embedded::reaping(), super::$test); })*
+            $(#[test] fn $test() { crate::beside::$on(menagerie_interop::Embedded::reaping(), super::$test); })*
         }
         mod on_apache_3_8 {
             use menagerie_ensemble::Version;
-            $(#[test] fn $test() { crate::beside::on(menagerie_interop::Real::reaping(Version::V3_8), super::$test); })*
+            $(#[test] fn $test() { crate::beside::$on(menagerie_interop::Real::reaping(Version::V3_8), super::$test); })*
         }
         mod on_apache_3_9 {
             use menagerie_ensemble::Version;
-            $(#[test] fn $test() { crate::beside::on(menagerie_interop::Real::reaping(Version::V3_9), super::$test); })*
+            $(#[test] fn $test() { crate::beside::$on(menagerie_interop::Real::reaping(Version::V3_9), super::$test); })*
         }
     };
 }

@@ -5,7 +5,7 @@ use crate::{
     on_every_server,
 };
 use menagerie::registry::{Balance, Instance, Services, layout::GoMicro};
-use menagerie_interop::Program;
+use menagerie_interop::{Program, patience};
 use serde_json::json;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -40,7 +40,7 @@ async fn one_call(services: &Services) -> (String, bool) {
 async fn until_answered(services: &Services, address: &str) -> Duration {
     let began = Instant::now();
     while one_call(services).await != (address.to_owned(), true) {
-        assert!(began.elapsed() < crate::beside::BUDGET, "{address} never answers");
+        assert!(began.elapsed() < patience(), "{address} never answers");
     }
     began.elapsed()
 }

@@ -4,7 +4,7 @@
 //! read them. `MENAGERIE_RECORD=1` writes them anew.
 
 use crate::{
-    beside::{ask, is_recorded, leaves, ours, peer},
+    beside::{ODD, ask, is_recorded, lasting, leaves, ours, peer},
     dubbo::URL,
 };
 use menagerie::registry::{ZooKeeper, layout::Plain};
@@ -12,9 +12,6 @@ use menagerie_ensemble::Version;
 use menagerie_interop::{Embedded, Peer, Program, Real, Target};
 use serde_json::{Value, json};
 use std::future::Future;
-
-/// What writers escape, each in its way.
-const ODD: &str = "a<b>&'c'=\"d\"\\ \u{1} é \u{2028}";
 
 /// Runs a recording on a real server.
 fn recording<F: Future<Output = ()>>(record: impl FnOnce(ZooKeeper, String) -> F) {
@@ -27,6 +24,7 @@ fn recording_on<F: Future<Output = ()>>(
 ) {
     crate::beside::on(target, |connect| async move {
         let reader = ours(&connect, Plain::new()).await;
+        lasting(&reader, "/recorded").await;
         record(reader, connect).await;
     });
 }
@@ -202,7 +200,8 @@ fn of_the_go_demo() {
 fn of_the_programs_on_kazoo() {
     recording(|reader, connect| async move {
         let mut python = peer(Program::kazoo_registry("kazoo"), &connect).await;
-        let written_by = |what: &str| format!("# Written by a program on kazoo, {what}.\n");
+        let version = ask(&mut python, "version").await;
+        let written_by = |what: &str| format!("# Written by a program on kazoo {version}, {what}.\n");
         let endpoint = |port: u16| json!({"host": "10.0.0.5", "port": port});
         let mut member =
             json!({"serviceEndpoint": endpoint(80), "additionalEndpoints": {}, "status": "ALIVE"});
