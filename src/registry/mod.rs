@@ -19,6 +19,7 @@ mod json;
 pub mod layout;
 pub mod limits;
 mod memory;
+pub mod metadata;
 mod model;
 mod names;
 mod picker;
@@ -40,6 +41,7 @@ pub use error::Error;
 pub use events::{ServiceEvent, ServiceEvents, ServiceStats, SourceState, ViewHealth};
 pub use fixed::Fixed;
 pub use memory::Memory;
+pub use metadata::Metadata;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
