@@ -2,12 +2,19 @@
 
 use super::ReadError;
 use super::pairs::Pairs;
-use crate::registry::json::{Json, Sink, Writer};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::metadata::Metadata;
 
 /// Go's nil map is `null`, and nobody has made one for an instance without metadata.
 pub(super) fn write_map<S: Sink>(pairs: &Pairs<'_>, out: &mut Writer<S>) {
     if pairs.is_empty() { out.null() } else { write_pairs(pairs.iter(), out) }
+}
+
+/// The same as a text of its own.
+pub(super) fn map_text(pairs: &Pairs<'_>) -> String {
+    let mut out = Writer::new(Style::Go, String::new());
+    write_map(pairs, &mut out);
+    out.into_sink()
 }
 
 /// An object of these texts.
@@ -18,10 +25,7 @@ pub(super) fn write_pairs<'p, S: Sink>(
     out.object(|out| pairs.into_iter().for_each(|(key, value)| out.member(key).string(value)));
 }
 
-pub(super) fn read_map<'a>(
-    value: Option<&'a Json<'_>>,
-    field: &'static str,
-) -> Result<Pairs<'a>, ReadError> {
+pub(super) fn read_map<'a>(value: Option<&'a Json<'_>>, field: &'static str) -> Result<Pairs<'a>, ReadError> {
     let malformed = || ReadError::Field { field };
     match value {
         None | Some(Json::Null) => Ok(Pairs::default()),

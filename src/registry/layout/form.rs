@@ -30,7 +30,7 @@ fn text_of<F: Form>(form: &F, instance: &Instance) -> String {
 
 /// Whether this is what the schema writes for the instance. Makes no text to compare with.
 pub(super) fn is_written<F: Form>(form: &F, instance: &Instance, data: &[u8]) -> bool {
-    let mut out = Writer::new(F::STYLE, data);
+    let mut out = Writer::new(F::STYLE, Some(data));
     form.write(instance, &mut out);
     out.is_same()
 }

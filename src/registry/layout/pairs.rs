@@ -119,7 +119,8 @@ mod tests {
             prop_assert_eq!(pairs.metadata(), Metadata::from(model.clone()));
             pairs.insert(&key, "newer");
             prop_assert_eq!(pairs.take(&key, |_| None::<()>), None);
-            prop_assert_eq!(pairs.remove(&key).as_deref(), Some("newer"));
+            let newer = pairs.remove(&key);
+            prop_assert_eq!(newer.as_deref(), Some("newer"));
             model.remove(&key);
             pairs.retain(|key, _| key.starts_with('a'));
             model.retain(|key, _| key.starts_with('a'));

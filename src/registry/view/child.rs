@@ -22,7 +22,14 @@ pub(super) struct Child {
 pub(super) enum Held {
     Unread,
     Instance(Arc<Instance>),
-    Invalid(InvalidReason),
+    /// In a box: children are many, and most are none.
+    Invalid(Box<InvalidReason>),
+}
+
+impl Held {
+    pub(super) fn invalid(reason: impl Into<InvalidReason>) -> Self {
+        Self::Invalid(Box::new(reason.into()))
+    }
 }
 
 /// Why a child is to be read.

@@ -33,6 +33,7 @@ pub use self::set::{Change, Entry, Set, Updated};
 pub use self::stats::ViewStats;
 use super::layout::{Found, Layout, LayoutError};
 use super::limits::{CHUNK_REQUEST_LEN_BYTES, READS_IN_FLIGHT};
+use super::metadata::Metadata;
 use super::read_failure::ReadFailure;
 
 /// One service's instances, kept up to date by reads that it asks for.
@@ -72,6 +73,8 @@ pub struct View {
     changed: bool,
     current: Option<Arc<Set>>,
     announced: Option<Arc<Set>>,
+    /// Of the instance that was read last.
+    last_metadata: Metadata,
     invalid_seen: u64,
     /// Moves with every child that begins or ceases to stand for no instance.
     invalid_version: u64,
@@ -125,6 +128,7 @@ impl View {
             changed: false,
             current: None,
             announced: None,
+            last_metadata: Metadata::new(),
             invalid_seen: 0,
             invalid_version: 0,
             events: 0,
@@ -167,7 +171,7 @@ impl View {
     /// The children that stand for no instance now.
     pub fn invalid(&self) -> impl Iterator<Item = Invalid> {
         self.children.iter().filter_map(|(leaf, child)| match &child.held {
-            Held::Invalid(reason) => Some(Invalid { leaf: Arc::clone(leaf), reason: reason.clone() }),
+            Held::Invalid(reason) => Some(Invalid { leaf: Arc::clone(leaf), reason: (**reason).clone() }),
             _ => None,
         })
     }
@@ -418,8 +422,13 @@ impl View {
             Ok((data, stat)) => {
                 let found = Found { name, data: &data, stat };
                 let held = match self.layout.read(&self.service, &found) {
-                    Ok(instance) => Held::Instance(Arc::new(instance)),
-                    Err(error) => Held::Invalid(error.into()),
+                    Ok(mut instance) => {
+                        // Most instances of a service say the same of themselves.
+                        instance.metadata.share(&self.last_metadata);
+                        self.last_metadata.clone_from(&instance.metadata);
+                        Held::Instance(Arc::new(instance))
+                    }
+                    Err(error) => Held::invalid(error),
                 };
                 self.settle(name, begun, Some(held));
                 if let Some(child) = self.children.get_mut(name) {
@@ -433,11 +442,11 @@ impl View {
                     self.remove(name);
                 }
             }
-            Err(ErrorCode::NO_AUTH) => self.settle(name, begun, Some(Held::Invalid(InvalidReason::NoAuth))),
+            Err(ErrorCode::NO_AUTH) => self.settle(name, begun, Some(Held::invalid(InvalidReason::NoAuth))),
             Err(code) => {
                 // What was read before stays; what never was is listed, so that the others need not wait for it.
                 let unread = self.children.get(name).is_some_and(|child| matches!(child.held, Held::Unread));
-                let held = unread.then_some(Held::Invalid(InvalidReason::Refused(code)));
+                let held = unread.then_some(Held::invalid(InvalidReason::Refused(code)));
                 self.settle(name, begun, held);
                 self.mark(name, Marked::ByRead);
                 self.pause(ReadFailure::Refused(code));
@@ -449,7 +458,7 @@ impl View {
         let paths = read.names.len();
         self.chunk.on_too_large(paths);
         if let [name] = &read.names[..] {
-            self.settle(name, read.begun, Some(Held::Invalid(InvalidReason::TooLarge)));
+            self.settle(name, read.begun, Some(Held::invalid(InvalidReason::TooLarge)));
         }
         for name in &read.names {
             if let Some(child) = self.children.get_mut(name) {
@@ -496,7 +505,7 @@ impl View {
         if !is_child_name(name) {
             self.invalid_seen += u64::from(matches!(child.held, Held::Unread));
             self.invalid_version += 1;
-            child.held = Held::Invalid(InvalidReason::Name);
+            child.held = Held::invalid(InvalidReason::Name);
             return;
         }
         child.dirty = Some(self.clock);

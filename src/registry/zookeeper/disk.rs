@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use super::session::now;
-use crate::registry::json::{Json, JsonError};
+use crate::registry::json::{Json, JsonError, Style, Writer};
 use crate::registry::layout::{Found, Layout, LayoutError, LeafStat, ReadError};
 use crate::registry::limits::{COLD_START_AFTER, SAVE_EVERY, SNAPSHOT_LEN_BYTES};
 use crate::registry::model::Lifetime;
@@ -58,27 +58,29 @@ impl Disk {
     }
 
     /// The set as a text; leaves that the layout cannot write are left out.
-    fn encode(&self, set: &Set, saved_at_ms: u128) -> String {
-        let leaf = |entry: &Entry| {
-            let data = self.layout.leaf(&entry.instance).ok()?.data;
-            let payload = match std::str::from_utf8(&data) {
-                Ok(text) => (String::from("text"), Json::string(text)),
-                Err(_) => (String::from("hex"), Json::string(hex(&data))),
-            };
-            let session = Json::Bool(entry.instance.lifetime == Lifetime::Session);
-            let name = (String::from("name"), Json::string(&*entry.leaf));
-            Some(Json::Object(vec![name, (String::from("session"), session), payload]))
-        };
-        let leaves = set.entries().iter().filter_map(leaf).collect();
-        let members = [
-            ("menagerie", Json::Number(FORMAT.into())),
-            ("layout", Json::string(self.layout.name())),
-            ("dir", Json::string(&self.dir)),
-            ("service", Json::string(&self.service)),
-            ("saved_at_ms", Json::Number(saved_at_ms.to_string().into())),
-            ("leaves", Json::Array(leaves)),
-        ];
-        Json::Object(members.map(|(name, value)| (name.to_owned(), value)).into()).to_text()
+    fn encode(&self, set: &Set, saved_at_ms: u64) -> String {
+        let mut out = Writer::new(Style::Go, String::new());
+        out.object(|out| {
+            out.member("menagerie").digits(FORMAT);
+            out.member("layout").string(self.layout.name());
+            out.member("dir").string(&self.dir);
+            out.member("service").string(&self.service);
+            out.member("saved_at_ms").number(saved_at_ms);
+            out.member("leaves").array(|out| set.entries().iter().for_each(|entry| self.write(entry, out)));
+        });
+        out.into_sink()
+    }
+
+    fn write(&self, entry: &Entry, out: &mut Writer<String>) {
+        let Ok(leaf) = self.layout.leaf(&entry.instance) else { return };
+        out.item().object(|out| {
+            out.member("name").string(&entry.leaf);
+            out.member("session").bool(entry.instance.lifetime == Lifetime::Session);
+            match std::str::from_utf8(&leaf.data) {
+                Ok(text) => out.member("text").string(text),
+                Err(_) => out.member("hex").string(&hex(&leaf.data)),
+            }
+        });
     }
 
     /// The set that a text holds, and when it was saved.
@@ -106,7 +108,7 @@ impl Disk {
         Ok((Set::from_sorted(entries), saved_at_ms))
     }
 
-    fn entry(&self, leaf: &Json) -> Result<Entry, DiskError> {
+    fn entry(&self, leaf: &Json<'_>) -> Result<Entry, DiskError> {
         let name = text_of(leaf, "name")?;
         let data = match (leaf.member("text"), leaf.member("hex")) {
             (Some(Json::String(text)), None) => Bytes::copy_from_slice(text.as_bytes()),
@@ -132,8 +134,8 @@ impl Disk {
         }
         let (set, saved_at_ms) = self.decode(&text)?;
         // By a clock that may have been set since: of the future means now.
-        let age = wall_clock_ms().saturating_sub(u128::from(saved_at_ms));
-        Ok((set, Duration::from_millis(u64::try_from(age).unwrap_or(u64::MAX))))
+        let age = wall_clock_ms().saturating_sub(saved_at_ms);
+        Ok((set, Duration::from_millis(age)))
     }
 
     /// Saves the set. Whoever reads meanwhile reads the one before.
@@ -231,17 +233,18 @@ fn file_name(layout: &str, dir: &str) -> String {
     name + ".json"
 }
 
-fn wall_clock_ms() -> u128 {
+fn wall_clock_ms() -> u64 {
     #[expect(clippy::disallowed_methods, reason = "a file outlives the clock of one process")]
     let now = SystemTime::now();
-    now.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis())
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-fn text_of<'a>(value: &'a Json, name: &'static str) -> Result<&'a str, DiskError> {
+fn text_of<'a>(value: &'a Json<'_>, name: &'static str) -> Result<&'a str, DiskError> {
     value.member(name).and_then(Json::as_str).ok_or(DiskError::Field(name))
 }
 
-fn number(value: &Json, name: &'static str) -> Result<u64, DiskError> {
+fn number(value: &Json<'_>, name: &'static str) -> Result<u64, DiskError> {
     match value.member(name) {
         Some(Json::Number(text)) => text.parse().map_err(|_| DiskError::Field(name)),
         _ => Err(DiskError::Field(name)),

@@ -62,7 +62,7 @@ fn instance(service: &str, number: usize) -> Result<Instance> {
     for (key, value) in
         [("protocol", "mucp"), ("server", "mucp"), ("transport", "http"), ("registry", "zookeeper")]
     {
-        instance.metadata.insert(key.into(), value.into());
+        instance.metadata.insert(key, value);
     }
     Ok(instance)
 }

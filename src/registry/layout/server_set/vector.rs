@@ -66,7 +66,7 @@ impl WeightVector {
 }
 
 impl Entry {
-    fn read(entry: &Json) -> Option<Self> {
+    fn read(entry: &Json<'_>) -> Option<Self> {
         let (what, argument) = entry.member("select")?.as_str()?.split_once('=')?;
         let select = match what {
             "member" => Select::Member(argument.to_owned()),
@@ -128,7 +128,7 @@ mod tests {
         let weight = |leaf: &str, instance: &Instance| WeightVector::of([&vector], leaf, instance);
         assert_eq!(weight("member_0000000001", &instance), 60);
         assert_eq!(weight("member_0000000002", &instance), 50);
-        instance.metadata.insert("menagerie.shard".into(), "3".into());
+        instance.metadata.insert("menagerie.shard", "3");
         assert_eq!(weight("member_0000000002", &instance), 100);
         assert_eq!(WeightVector::of([&vector, &vector], "member_0000000001", &instance), 144);
         instance.address = "h:1".parse().unwrap();
