@@ -16,7 +16,7 @@ impl<'a> Json<'a> {
                 if !planted!("registry_unknown_dropped") =>
             {
                 for (name, value) in new {
-                    self.merge_member(name, was.exact(name), value);
+                    self.merge_member(name.clone(), was.exact(name), value);
                 }
                 for (name, _) in old.iter().filter(|(name, _)| now.exact(name).is_none()) {
                     self.remove(name);
@@ -26,14 +26,14 @@ impl<'a> Json<'a> {
         }
     }
 
-    fn merge_member(&mut self, name: &Cow<'a, str>, was: Option<&Self>, now: &Self) {
+    fn merge_member(&mut self, name: Cow<'a, str>, was: Option<&Self>, now: &Self) {
         let Self::Object(members) = self else { return };
-        let member = members.iter_mut().rfind(|(key, _)| key == name);
+        let member = members.iter_mut().rfind(|(key, _)| *key == name);
         match (member, was) {
             (Some((_, member)), Some(was)) => member.merge(was, now),
             (None, Some(was)) if was == now => {}
             (Some((_, member)), None) => *member = now.clone(),
-            (None, _) => members.push((name.clone(), now.clone())),
+            (None, _) => members.push((name, now.clone())),
         }
     }
 

@@ -147,7 +147,7 @@ impl<S: Sink> Writer<S> {
 
     fn escaped(&mut self, text: &str) {
         let mut rest = text;
-        while let Some(at) = rest.bytes().position(|byte| may_be_escaped(byte)) {
+        while let Some(at) = rest.bytes().position(may_be_escaped) {
             let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
             self.sink.put(plain);
             let mut chars = special.chars();
