@@ -30,6 +30,15 @@ impl Held {
     pub(super) fn invalid(reason: impl Into<InvalidReason>) -> Self {
         Self::Invalid(Box::new(reason.into()))
     }
+
+    /// Whether it was told by what the child holds.
+    pub(super) fn has_data(&self) -> bool {
+        match self {
+            Self::Unread => false,
+            Self::Instance(_) => true,
+            Self::Invalid(reason) => matches!(**reason, InvalidReason::Malformed(_)),
+        }
+    }
 }
 
 /// Why a child is to be read.
