@@ -118,6 +118,9 @@ fn position(members: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Option<usize> {
         .or_else(|| members.iter().rposition(|(key, _)| key.eq_ignore_ascii_case(name)))
 }
 
+/// Room for so many members of an object at once; most have no more.
+const MEMBERS: usize = 8;
+
 struct Parser<'a> {
     text: &'a [u8],
     /// The same, if all of it is UTF-8.
@@ -150,7 +153,11 @@ impl<'a> Parser<'a> {
             let name = parser.string()?;
             parser.skip_space();
             parser.expect(b':')?;
-            members.push((name, parser.value(depth)?));
+            let value = parser.value(depth)?;
+            if members.is_empty() {
+                members.reserve(MEMBERS);
+            }
+            members.push((name, value));
             Ok(())
         })?;
         Ok(Json::Object(members))

@@ -214,8 +214,21 @@ pub(crate) fn decimal(mut value: u64, buffer: &mut [u8; 20]) -> &str {
 
 /// The first bytes of all characters that some style escapes: U+2028 and U+2029 begin with 0xe2.
 fn may_be_escaped(byte: u8) -> bool {
-    matches!(byte, 0..=0x1f | b'"' | b'\\' | b'<' | b'>' | b'&' | b'=' | b'\'' | 0xe2)
+    MAY_BE_ESCAPED.get(usize::from(byte)).is_none_or(|may| *may)
 }
+
+/// By byte: a look at it is the most of what comparing a payload costs.
+const MAY_BE_ESCAPED: [bool; 256] = {
+    let mut all = [false; 256];
+    let mut rest: &mut [bool] = &mut all;
+    let mut byte = 0;
+    while let Some((first, others)) = rest.split_first_mut() {
+        *first = matches!(byte, 0..=0x1f | b'"' | b'\\' | b'<' | b'>' | b'&' | b'=' | b'\'' | 0xe2);
+        byte = byte.wrapping_add(1);
+        rest = others;
+    }
+    all
+};
 
 fn is_escaped(c: char, style: Style) -> bool {
     match c {

@@ -26,14 +26,13 @@ pub(super) fn write_pairs<'p, S: Sink>(
 }
 
 pub(super) fn read_map<'a>(value: Option<&'a Json<'_>>, field: &'static str) -> Result<Pairs<'a>, ReadError> {
-    let malformed = || ReadError::Field { field };
     match value {
         None | Some(Json::Null) => Ok(Pairs::default()),
-        Some(Json::Object(members)) => members
-            .iter()
-            .map(|(key, value)| Ok(((&**key).into(), value.as_str().ok_or_else(malformed)?.into())))
-            .collect(),
-        Some(_) => Err(malformed()),
+        Some(Json::Object(members)) if members.iter().all(|(_, value)| value.as_str().is_some()) => {
+            let text = |value: &'a Json<'_>| value.as_str().unwrap_or_default().into();
+            Ok(members.iter().map(|(key, value)| ((&**key).into(), text(value))).collect())
+        }
+        Some(_) => Err(ReadError::Field { field }),
     }
 }
 

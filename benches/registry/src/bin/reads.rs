@@ -25,8 +25,11 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-const READS: u32 = 10_000;
-const ROUNDS: u32 = 20;
+/// So few that a round is seldom interrupted.
+const READS: u32 = 200;
+const ROUNDS: u32 = 500;
+/// Views that are made of each size; the best is printed.
+const VIEWS: u32 = 20;
 
 /// An instance that says of itself what a go-micro service does.
 fn instance() -> Result<Instance> {
@@ -93,7 +96,7 @@ fn view(len: usize) -> Result<Value> {
     }
     let layout: Arc<dyn Layout> = Arc::new(layout);
     let (mut best, mut kept) = (Duration::MAX, 0);
-    for _ in 0..ROUNDS {
+    for _ in 0..VIEWS {
         let region = Region::new(ALLOCATOR);
         let (view, took) = first_set(&layout, &leaves)?;
         best = best.min(took);
