@@ -7,6 +7,7 @@ mod connect_string;
 mod frame;
 mod record;
 mod registry_payload;
+mod registry_saved;
 mod reply;
 mod server_frames;
 mod server_operations;
@@ -17,6 +18,7 @@ pub use connect_string::connect_string;
 pub use frame::frame;
 pub use record::record;
 pub use registry_payload::registry_payload;
+pub use registry_saved::registry_saved;
 pub use reply::reply;
 pub use server_frames::server_frames;
 pub use server_operations::server_operations;
@@ -26,13 +28,14 @@ pub use session::session;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("frame", frame),
     ("record", record),
     ("session", session),
     ("reply", reply),
     ("connect_string", connect_string),
     ("registry_payload", registry_payload),
+    ("registry_saved", registry_saved),
     ("server_frames", server_frames),
     ("server_operations", server_operations),
 ];

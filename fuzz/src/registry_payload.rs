@@ -6,7 +6,8 @@ use menagerie::registry::layout::{
     Curator, DubboApplication, DubboInterface, DubboUrl, Encoder, Found, Further, GoMicro, Kind, Layout,
     Leaf, LeafMode, LeafStat, Plain, Recognising, Registrator, ServerSet, SpringCloud, WeightVector, clashes,
 };
-use menagerie::registry::{Instance, Lifetime};
+use menagerie::registry::limits::PAYLOAD_LEN_BYTES;
+use menagerie::registry::{Instance, Lifetime, RpcEndpoint};
 
 const SESSION: i64 = 0x0100_0000_0000_0001;
 
@@ -33,6 +34,8 @@ pub fn registry_payload(data: &[u8]) {
         10 => check(&Registrator::at("/services").expect("a path"), &found),
         11 => check(&server_set(), &found),
         12 => told_apart(&found),
+        13 => whole(&name, payload),
+        14 => blown_up(&name, payload),
         _ => both_ways(&found),
     }
 }
@@ -61,6 +64,21 @@ fn at_root(root: &str, found: &Found<'_>) {
         (Err(error), _) => assert!(!error.to_string().is_empty()),
         _ => {}
     }
+    assert_eq!(layouts_at(root).is_some(), GoMicro::at(root).is_ok());
+    for layout in layouts_at(root).into_iter().flatten() {
+        check(&*layout, &Found { name: "member_0000000001", ..*found });
+        written(&*layout, &Instance::new("time", "id", "[::1]:80".parse().expect("an address")));
+    }
+}
+
+/// The layouts that have no root of their own, or a second one.
+fn layouts_at(root: &str) -> Option<[Box<dyn Layout>; 4]> {
+    Some([
+        Box::new(Curator::at(root).ok()?),
+        Box::new(Registrator::at(root).ok()?),
+        Box::new(ServerSet::at(root).ok()?),
+        Box::new(DubboApplication::at(root, "/dubbo").ok()?),
+    ])
 }
 
 /// Whatever a child is taken for, reading it goes as with that layout, or as with the home layout.
@@ -207,6 +225,89 @@ fn changed(layout: &dyn Layout, instance: &Instance) {
     other.address = "[::1]:9".parse().expect("an address");
     other.endpoints.insert("admin".to_owned(), other.address.clone());
     written(layout, &other);
+}
+
+/// Every layout there is, the way it is written.
+fn every_layout() -> [Box<dyn Layout>; 9] {
+    [
+        Box::new(GoMicro::new()),
+        Box::new(curator()),
+        Box::new(curator().sequential()),
+        Box::new(SpringCloud::new()),
+        Box::new(DubboInterface::new()),
+        Box::new(DubboApplication::new().serves("org.x.Demo", "", "1")),
+        Box::new(Registrator::at("/services").expect("a path")),
+        Box::new(server_set()),
+        Box::new(Plain::new()),
+    ]
+}
+
+/// An instance with texts of the fuzzer's choice in every field comes back as it was from every layout, but for the fields that
+/// the layout says it does not tell, or is refused by name.
+fn whole(name: &str, payload: &[u8]) {
+    let payload = String::from_utf8_lossy(payload);
+    let mut texts = payload.split('\n').map(str::to_owned);
+    let mut text = || texts.next().unwrap_or_default();
+    let host = text();
+    let Ok(address) = host.parse() else { return };
+    let mut instance = Instance::new(name, text(), address);
+    (instance.version, instance.zone) = (text(), Some(text()).filter(|zone| !zone.is_empty()));
+    (instance.weight, instance.registered_at_ms) = (text().parse().unwrap_or(1), text().parse().ok());
+    instance.rpc = vec![RpcEndpoint { name: text(), ..RpcEndpoint::default() }];
+    instance.endpoints.extend(text().parse().map(|at| (text(), at)));
+    instance.tags.extend([text(), text()].into_iter().filter(|tag| !tag.is_empty()));
+    for (key, value) in [(text(), text()), (text(), text())] {
+        instance.metadata.insert(key, value);
+    }
+    for layout in every_layout() {
+        let Ok(leaf) = layout.leaf(&instance) else {
+            assert!(layout.leaf(&instance).is_err_and(|error| (1..400).contains(&error.to_string().len())));
+            continue;
+        };
+        stays_below(layout.root(), &leaf.path());
+        let (back, lost) = (read(&*layout, &instance, &leaf), layout.lost(&instance).expect("it has a leaf"));
+        let kept = |field: &str, is_kept: bool| assert!(is_kept || lost.contains(&field), "{field} is lost");
+        assert!(!lost.contains(&"address") && back.address == instance.address, "another address");
+        kept("id", back.id == instance.id);
+        kept("version", back.version == instance.version);
+        kept("zone", back.zone == instance.zone);
+        kept("weight", back.weight == instance.weight);
+        kept("endpoints", back.endpoints == instance.endpoints);
+        kept("tags", back.tags == instance.tags);
+        kept("rpc", back.rpc == instance.rpc);
+        assert_eq!(lost.contains(&"version"), layout.name() == "plain" && !instance.version.is_empty());
+        assert_eq!(
+            layout.leaf(&back).map(|leaf| leaf.path()),
+            Ok(leaf.path()),
+            "another leaf for the same instance"
+        );
+    }
+}
+
+/// Names and payloads of any length: refused or read, and no leaf is longer than a server takes.
+fn blown_up(name: &str, payload: &[u8]) {
+    let [times, rest @ ..] = payload else { return };
+    let times = 1 << (times % 18);
+    let (name, data) = (name.repeat(times), Bytes::from(rest.repeat(times)));
+    if name.len() + data.len() > 4 << 20 {
+        return;
+    }
+    let found = Found {
+        name: &name,
+        data: &data,
+        stat: LeafStat { ephemeral_owner: SESSION, ..LeafStat::default() },
+    };
+    for layout in every_layout() {
+        let _ = layout.service_of(&found);
+        let read = layout.read("time", &found);
+        assert!(read.is_err() || data.len() <= PAYLOAD_LEN_BYTES, "read beyond the bound");
+        let instance = Instance::new(&*name, &*name, "h:1".parse().expect("an address"));
+        if let Ok(leaf) = layout.leaf(&instance) {
+            assert!(leaf.path().len() < 64 * 1024 && leaf.data.len() <= PAYLOAD_LEN_BYTES);
+            stays_below(layout.root(), &leaf.path());
+        }
+    }
+    let _ = Kind::of(&found);
 }
 
 /// Names of the fuzzer's choice: they stay below the root or are refused, in every layout.

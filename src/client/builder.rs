@@ -261,7 +261,7 @@ impl Builder {
             Some(thread) => drop(thread.send(driver)),
         }
         let guard = Arc::new(Guard(hub.clone()));
-        let client = Client { hub, _guard: guard, chroot: self.chroot.into(), pinned: None };
+        let client = Client { hub, _guard: Some(guard), chroot: self.chroot.into(), pinned: None };
         Ok((client, verdicts.map_err(Error::new)?))
     }
 }

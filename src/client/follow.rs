@@ -35,36 +35,36 @@ impl Next {
             Event::Connected { server, session_id, timeout, read_only, reattached } => {
                 hub.lock().attempts.clear();
                 let session = format_args!("0x{session_id:x}").to_string();
-                info!(%server, session, ?timeout, read_only, reattached, "connected");
+                info!(target: "menagerie::client", %server, session, ?timeout, read_only, reattached, "connected");
                 publish(hub, |status| {
                     status.state = if read_only { State::ConnectedReadOnly } else { State::Connected };
                     (status.session_id, status.timeout) = (Some(session_id), timeout);
                 });
             }
             Event::Disconnected { loss } => {
-                warn!(%loss, "disconnected");
+                warn!(target: "menagerie::client", %loss, "disconnected");
                 publish(hub, |status| {
                     status.state = State::Disconnected;
                     status.disconnects += 1;
                 });
             }
             Event::AttemptFailed { server, loss } => {
-                debug!(%server, %loss, "could not connect");
+                debug!(target: "menagerie::client", %server, %loss, "could not connect");
                 hub.lock().attempts.insert(server, loss);
             }
             Event::Lost => {
-                warn!("no contact for 4/3 of the session timeout");
+                warn!(target: "menagerie::client", "no contact for 4/3 of the session timeout");
                 publish(hub, |status| status.state = State::Lost);
             }
             Event::Contended => {
-                warn!("the session is taken away again and again: another client seems to use it");
+                warn!(target: "menagerie::client", "the session is taken away again and again: another client seems to use it");
             }
             Event::LeaseRefused { lease, code } => {
-                warn!(?lease, %code, "lease refused");
+                warn!(target: "menagerie::client", ?lease, %code, "lease refused");
                 hub.lock().refused.insert(lease);
             }
             Event::Ended(end) => {
-                info!(%end, "session ended");
+                info!(target: "menagerie::client", %end, "session ended");
                 self.ended = Some(end);
             }
         }

@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod follow;
 mod hub;
+mod metrics;
 mod multi;
 mod nodes;
 mod plain_text;
@@ -40,6 +41,7 @@ pub use engine::{Answer, Call, Execute, Operation, Sent};
 pub use error::{Error, Who};
 pub use follow::OnExpiry;
 pub use hub::Status;
+pub use metrics::{Metric, MetricKind, prometheus};
 pub use multi::{Multi, MultiRead, ReadResult, ReadStep, StepResult, Transaction, TransactionCreate};
 pub use nodes::{Delete, Exists, ExistsWatched, Get, GetWatched, Set};
 pub use stats::{BUCKETS, OperationStats, Stats};
@@ -69,7 +71,8 @@ use crate::session::{Cause, Credentials, End, Fate, LeaseId, Outcome, Reply, Req
 #[derive(Clone)]
 pub struct Client {
     hub: Arc<Hub>,
-    _guard: Arc<Guard>,
+    /// `None` for one that the client does not live on for.
+    _guard: Option<Arc<Guard>>,
     /// Empty for none.
     chroot: Arc<str>,
     /// The session it is bound to; `None` follows.
@@ -121,6 +124,12 @@ impl Client {
     /// As [`connect`](Self::connect).
     pub async fn from_env() -> Result<Self, Error> {
         Builder::from_env()?.connect().await
+    }
+
+    /// A handle that does not count: the client closes with its last other one.
+    #[cfg(feature = "registry")]
+    pub(crate) fn uncounted(&self) -> Self {
+        Self { _guard: None, ..self.clone() }
     }
 
     /// A handle whose paths lie below `root`, on the same session. The root is not created by itself; see

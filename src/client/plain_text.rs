@@ -34,7 +34,7 @@ impl Hub {
         drop(core);
         let Some(Ends { far, .. }) = exposed else { return };
         if !self.warned_of_plain_text.swap(true, Ordering::Relaxed) && !planted!("client_plain_text_untold") {
-            warn!(server = %far, "digest credentials travel to another machine in plain text");
+            warn!(target: "menagerie::client", server = %far, "digest credentials travel to another machine in plain text");
         }
     }
 }

@@ -77,7 +77,7 @@ impl Hub {
 
 pub(super) fn warn_of(slept: Option<Duration>) {
     if let Some(slept) = slept {
-        warn!(?slept, "the machine slept, or its clock was set: looking whether the session lives");
+        warn!(target: "menagerie::client", ?slept, "the machine slept, or its clock was set: looking whether the session lives");
     }
 }
 

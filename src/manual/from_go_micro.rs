@@ -8,6 +8,7 @@
 //! | `NewRegistry(Addrs(..))` | [`registry::connect`](crate::registry::connect) | a ZooKeeper that is down is an error or a wait, not a nil registry |
 //! | `Register(service)` | [`Registration::register`](crate::registry::Registration::register) | a standing wish: repaired after an expiry or a deletion, so there is nothing to repeat |
 //! | `RegisterTTL`, `RegisterInterval` | none | the plugin ignores the TTL; here the session is the lease |
+//! | `Register` of a service with several nodes | [`ZooKeeper::register_all`](crate::registry::ZooKeeper::register_all) | in one transaction, under one handle |
 //! | `Register` again with other metadata | [`Registered::update`](crate::registry::Registered::update) | set in place, by version |
 //! | `Deregister(service)` | [`Registered::deregister`](crate::registry::Registered::deregister) | a leaf that is gone already is success |
 //! | `GetService(name)` | [`Discovery::discover`](crate::registry::Discovery::discover) | one malformed child does not fail the others; a missing service is an empty set |

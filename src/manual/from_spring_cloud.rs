@@ -15,8 +15,8 @@
 //! | `DiscoveryClient.getInstances` | [`Discovery::discover`](crate::registry::Discovery::discover) | a live view: no read for each call |
 //! | load balancer: round robin, random | [`Balance`](crate::registry::Balance) | |
 //!
-//! Spring's load balancer keeps what it read for 35 s, so an instance that ends should drain for
-//! [`Layout::drain_grace`](crate::registry::layout::Layout::drain_grace), 40 s, first.
+//! Spring's load balancer keeps what it read for 35 s, so an instance that ends should [`drain`](crate::registry::Registered::drain): it
+//! is `OUT_OF_SERVICE` for 40 s, and then gone.
 //!
 //! # Who else is in the directory
 //!

@@ -11,7 +11,9 @@
 //! | `from_go_micro` | what becomes of each call of go-micro's ZooKeeper plugin, and what is not carried |
 //! | `from_spring_cloud` | the same for Spring Cloud ZooKeeper |
 //! | `from_curator` | the same for Curator's service discovery |
+//! | `registering` (feature `registry`) | what a registration does by itself, what it tells its owner, and how to leave without a failed call |
 //! | `balancing` (feature `registry`) | which strategy to take, what to report, and what happens to an instance that fails |
+//! | `operations` (feature `registry`) | every metric, event, line in the log and error: what it means, and what to do |
 //! | [`testing`] | how to test against a ZooKeeper in the same process, and make it misbehave |
 //! | [`defaults`] | every default and every bound, with its reason |
 //!
@@ -29,6 +31,10 @@ pub mod from_curator;
 pub mod from_go_micro;
 #[cfg(feature = "registry")]
 pub mod from_spring_cloud;
+#[cfg(feature = "registry")]
+pub mod operations;
+#[cfg(feature = "registry")]
+pub mod registering;
 pub mod sessions;
 pub mod testing;
 pub mod watches;

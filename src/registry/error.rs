@@ -5,6 +5,7 @@ use std::time::Duration;
 use thiserror::Error as ThisError;
 
 use super::address::AddressError;
+use super::health_check::HealthCheckError;
 use super::layout::LayoutError;
 use super::model::InstanceError;
 use super::read_failure::ReadFailure;
@@ -26,12 +27,18 @@ pub enum Error {
     /// The instance is incomplete.
     #[error(transparent)]
     Instance(#[from] InstanceError),
+    /// What is to be checked cannot be.
+    #[error(transparent)]
+    HealthCheck(#[from] HealthCheckError),
     /// The layout has no place for it.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// ZooKeeper, or the way to it.
     #[error(transparent)]
     Client(#[from] client::Error),
+    /// There is no instance among those to be registered.
+    #[error("there is nothing to register")]
+    Nothing,
     /// This registry keeps another registration at the same place already.
     #[error("{place:?} is registered here already")]
     Taken {
@@ -47,7 +54,7 @@ pub enum Error {
         /// The service that is registered in it.
         service: String,
     },
-    /// An update may change everything but where the instance is registered: deregister it and register the other.
+    /// An update may change everything but service and id: deregister the instance and register the other.
     #[error("the update would move the instance from {from:?} to {to:?}")]
     Moved {
         /// Where it is registered.

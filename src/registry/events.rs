@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 
 use super::follow::Follow;
+use super::picker::PickStats;
 use super::services::{Seen, Services, Source, now};
 use super::view::{Change, Set, Updated, ViewStats};
 use super::{Instance, ReadFailure};
@@ -61,6 +62,8 @@ pub struct ServiceStats {
     pub passed_over: usize,
     /// How old the set may be: zero while it is fresh.
     pub age: Duration,
+    /// What was picked by this handle, its clones and its pickers.
+    pub picks: PickStats,
 }
 
 /// How one of several sources of a view fares: see [`Services::sources`].
@@ -85,6 +88,16 @@ impl ViewHealth {
     }
 }
 
+/// Whether what was published can be relied on.
+pub(super) fn health_of(seen: &Seen) -> ViewHealth {
+    match (seen.ended, seen.stale_since, seen.failure) {
+        (Some(end), ..) => ViewHealth::Ended(end),
+        (_, Some(since), _) => ViewHealth::Stale(since),
+        (_, _, Some(failure)) => ViewHealth::Impaired(failure),
+        _ => ViewHealth::Fresh,
+    }
+}
+
 impl Services {
     /// The present set and then everything that happens to it, one by one. What passes between two polls of a slow reader is
     /// told as its outcome. Ends when the registry's client ends; until then it keeps the view going by itself.
@@ -102,14 +115,7 @@ impl Services {
     /// Whether the view can be relied on.
     #[must_use]
     pub fn health(&self) -> ViewHealth {
-        let (seen, _) = self.parts();
-        let seen = seen.borrow();
-        match (seen.ended, seen.stale_since, seen.failure) {
-            (Some(end), ..) => ViewHealth::Ended(end),
-            (_, Some(since), _) => ViewHealth::Stale(since),
-            (_, _, Some(failure)) => ViewHealth::Impaired(failure),
-            _ => ViewHealth::Fresh,
-        }
+        health_of(&self.parts().0.borrow())
     }
 
     /// What the view has done so far and what it holds. Never blocks.
@@ -124,6 +130,7 @@ impl Services {
             invalid_now: seen.invalid.len(),
             passed_over,
             age: seen.stale_since.map_or(Duration::ZERO, |since| now().saturating_duration_since(since)),
+            picks: self.pick_stats(),
         }
     }
 

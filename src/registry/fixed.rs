@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::address::{Address, settle};
+use super::health::{Ledger, RegistryHealth};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
@@ -22,6 +23,7 @@ use super::{Error, Instance, InstanceBuilder, Lifetime, entropy};
 #[derive(Debug)]
 pub struct Fixed {
     services: BTreeMap<String, Arc<Set>>,
+    ledger: Ledger,
 }
 
 impl Fixed {
@@ -42,7 +44,7 @@ impl Fixed {
             let set = set(&service, addresses);
             (service, set)
         });
-        Self { services: services.collect() }
+        Self { services: services.collect(), ledger: Ledger::default() }
     }
 
     fn list(&self, service: &str) -> Arc<Set> {
@@ -63,20 +65,22 @@ fn state(list: &Set, instance: &Instance) -> RegistrationState {
     if list.iter().any(|other| other.address == instance.address) {
         return RegistrationState::Registered;
     }
-    warn!(service = %instance.service, address = %instance.address, "not in the fixed list of instances");
+    warn!(target: "menagerie::registration", service = %instance.service, address = %instance.address, "not in the fixed list of instances");
     RegistrationState::Pending
 }
 
 impl Control for Listed {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let [instance] = changed else { return Ok(0) };
         check_stays(&self.service, &self.id, instance)?;
         let state = state(&self.list, instance);
         self.status.send_modify(|status| status.state = state);
-        Ok(())
+        Ok(0)
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.status.send_modify(|status| status.state = RegistrationState::Withdrawn);
+        0
     }
 }
 
@@ -90,7 +94,7 @@ impl Registration for Fixed {
             let (status, receiver) =
                 watch::channel(RegistrationStatus { state, ..RegistrationStatus::PENDING });
             let listed = Listed { list, service: instance.service.clone(), id: instance.id.clone(), status };
-            Ok(Registered::new(Box::new(listed), instance, receiver))
+            Ok(self.ledger.registered(Registered::new(Box::new(listed), instance, Vec::new(), receiver)))
         })
     }
 }
@@ -98,7 +102,8 @@ impl Registration for Fixed {
 impl Discovery for Fixed {
     fn discover(&self, service: &str) -> BoxFuture<'_, Result<Services, Error>> {
         let (sender, seen) = watch::channel(Seen { set: Some(self.list(service)), ..Seen::default() });
-        let services = Services::new(service, seen, Source::Fixed { _sender: sender });
+        let services =
+            self.ledger.discovered(Services::new(service, seen, Source::Fixed { _sender: sender }));
         Box::pin(async move { Ok(services) })
     }
 
@@ -114,6 +119,10 @@ impl Discovery for Fixed {
 impl Registry for Fixed {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(None)
     }
 }
 

@@ -73,8 +73,8 @@ pub const CHUNK_SHRINK_ABOVE_BYTES: usize = 1024 * 1024;
 /// Reads a view has under way at once: enough to keep a link busy, few enough for the chunk size to learn.
 pub const READS_IN_FLIGHT: usize = 4;
 
-/// How long a registration whose handle was dropped goes on trying to remove its leaf. By then every session that could
-/// own it has usually ended, and the leaf with it.
+/// How long a registration whose handle was dropped keeps a client that has no other handle, to remove its leaf. By then every
+/// session that could own it has usually ended, and the leaf with it.
 pub const DROPPED_PATIENCE: Duration = Duration::from_secs(60);
 
 /// How long `discover` waits for the first complete set: as long as a request may take.
@@ -212,3 +212,31 @@ pub const COLD_START_AFTER: Duration = Duration::from_secs(1);
 
 /// The least time between two savings of one view's set.
 pub const SAVE_EVERY: Duration = Duration::from_secs(5);
+
+/// From one asking of a health check to the next: with the other defaults an instance that refuses connections is out of
+/// service within 6.5 s, one that hangs within 11.5 s, and nobody notices the checks among the calls.
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The shortest interval that a check may be given: none asks in a hot loop.
+pub const CHECK_INTERVAL_LEAST: Duration = Duration::from_millis(10);
+
+/// How long a health check waits for its answer: what takes longer on the same machine is as good as dead to callers.
+pub const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Successes in a row that bring a check up: one may be the last of a process that is about to fail. As in HAProxy.
+pub const CHECK_RISE: u32 = 2;
+
+/// Failures in a row that bring a check down: one may be a pause, three are none. As in HAProxy.
+pub const CHECK_FALL: u32 = 3;
+
+/// After how long a check is asked again while it is about to rise or fall, if its interval is longer.
+pub const CHECK_TURNING: Duration = Duration::from_millis(500);
+
+/// By how many percent an interval between checks is longer or shorter.
+pub const CHECK_JITTER_PERCENT: u32 = 10;
+
+/// Bytes of an answer's head that a health check reads: what servers themselves accept as a head, mostly.
+pub const CHECK_HEAD_LEN_BYTES: usize = 16 * 1024;
+
+/// Bytes of a reason why an instance is out of service: a line, for it may be written to ZooKeeper.
+pub const CHECK_REASON_LEN_BYTES: usize = 256;

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::watch;
 
 use super::address::settle;
+use super::health::{Ledger, RegistryHealth};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
 use super::registered::{Control, Registered, RegistrationState, RegistrationStatus, check_stays};
 use super::services::{Seen, Services, Source};
@@ -23,6 +24,7 @@ use crate::session::End;
 pub struct Memory {
     shared: Arc<Shared>,
     own: Arc<Mutex<Own>>,
+    ledger: Ledger,
 }
 
 /// What one registry and its clones registered.
@@ -90,7 +92,7 @@ impl Memory {
         let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
         named.retain(|_, shared| shared.strong_count() > 0);
         if let Some(shared) = named.get(name).and_then(Weak::upgrade) {
-            return Self { shared, own: Arc::default() };
+            return Self { shared, ..Self::default() };
         }
         let memory = Self::new();
         named.insert(name.to_owned(), Arc::downgrade(&memory.shared));
@@ -146,7 +148,8 @@ struct Place {
 }
 
 impl Control for Arc<Place> {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
+    fn update(&self, changed: &[Arc<Instance>]) -> Result<u64, Error> {
+        let [instance] = changed else { return Ok(0) };
         check_stays(&self.service, &self.leaf, instance)?;
         let mut services = self.shared.lock();
         if self.withdrawn.load(Ordering::Acquire) {
@@ -158,11 +161,12 @@ impl Control for Arc<Place> {
         drop(services);
         publication.publish();
         self.status.send_modify(|status| status.writes += 1);
-        Ok(())
+        Ok(0)
     }
 
-    fn withdraw(&self) {
+    fn withdraw(&self) -> u64 {
         self.end(RegistrationState::Withdrawn);
+        0
     }
 }
 
@@ -231,7 +235,7 @@ impl Registration for Memory {
             drop(held);
             self.shared.publish_names();
             let status = place.status.subscribe();
-            Ok(Registered::new(Box::new(place), instance, status))
+            Ok(self.ledger.registered(Registered::new(Box::new(place), instance, Vec::new(), status)))
         })
     }
 }
@@ -248,7 +252,7 @@ impl Discovery for Memory {
             first.publish();
         }
         let owner: Arc<Shared> = Arc::clone(&self.shared);
-        let services = Services::new(service, seen, Source::Owner { _owner: owner });
+        let services = self.ledger.discovered(Services::new(service, seen, Source::Owner { _owner: owner }));
         Box::pin(async move { if closed { Err(Error::Ended(End::Closed)) } else { Ok(services) } })
     }
 
@@ -273,10 +277,15 @@ impl Registry for Memory {
         }
         Box::pin(async { Ok(()) })
     }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(None)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::pin::Pin;
     use std::task::{Context, Waker};
 
@@ -338,6 +347,23 @@ mod tests {
         drop(again);
         assert_eq!(events.next().await.unwrap().state, RegistrationState::Withdrawn);
         assert!(events.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_drain_takes_no_time_where_everybody_sees_it_at_once() {
+        let registry = Memory::new();
+        let services = registry.discover("time").await.unwrap();
+        let registered = registry.register(builder("a", 1)).await.unwrap();
+        assert_eq!(registered.drain_grace(), std::time::Duration::ZERO);
+        let mut draining = Box::pin(registered.drain_for(std::time::Duration::from_secs(3600)));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(draining.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(services.snapshot().iter().next().unwrap().status, crate::registry::Status::Draining);
+        assert!(services.pick().is_none());
+        drop(draining);
+        assert!(services.snapshot().is_empty());
+        registry.register(builder("a", 1)).await.unwrap().drain().await.unwrap();
+        assert!(services.snapshot().is_empty());
     }
 
     #[tokio::test]

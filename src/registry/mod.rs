@@ -15,20 +15,29 @@ mod error;
 mod events;
 mod fixed;
 mod follow;
+mod health;
+mod health_check;
 mod json;
 pub mod layout;
 pub mod limits;
 mod memory;
 pub mod metadata;
+mod metrics;
 mod model;
 mod names;
+#[cfg(test)]
+mod operations_test;
 mod picker;
 mod prober;
 mod read_failure;
 pub mod reconcile;
 mod registered;
 mod rng;
+mod saved;
+mod seldom;
 mod services;
+#[cfg(feature = "signal")]
+mod terminated;
 mod traits;
 mod union;
 mod url;
@@ -40,16 +49,21 @@ pub use balance::Balance;
 pub use error::Error;
 pub use events::{ServiceEvent, ServiceEvents, ServiceStats, SourceState, ViewHealth};
 pub use fixed::Fixed;
+pub use health::{RegistrationHealth, RegistryHealth, ServiceHealth, Trouble, Verdict};
+pub use health_check::{CheckFailure, CheckReport, HealthCheck, HealthCheckError};
 pub use memory::Memory;
 pub use metadata::Metadata;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };
-pub use names::{NamesChange, NamesChanges, ServiceNames};
-pub use picker::{Attempt, Picker};
+pub use names::{NamesChange, NamesChanges, NamesSource, ServiceNames};
+pub use picker::{Attempt, PickStats, Picker};
 pub use read_failure::ReadFailure;
 pub use registered::{Registered, RegistrationEvents, RegistrationState, RegistrationStatus};
+pub use saved::{SavedError, SavedSet};
 pub use services::{ServiceChanges, Services};
+#[cfg(feature = "signal")]
+pub use terminated::{Terminated, terminated};
 pub use traits::{BoxFuture, Discovery, Registration, Registry, connect};
 pub use union::Union;
 pub use url::UrlError;

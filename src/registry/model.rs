@@ -345,6 +345,11 @@ impl InstanceBuilder {
         &self.given
     }
 
+    /// Whether it wants calls, and why, as given so far.
+    pub(super) fn wished_status(&self) -> (Status, Option<String>) {
+        (self.status, self.status_reason.clone())
+    }
+
     /// The instance at the settled `address`. `entropy` makes the id unless one was given: 16 bytes that no other
     /// process draws.
     ///

@@ -31,6 +31,24 @@ pub(super) struct SeenNames {
     pub(super) stale_since: Option<Instant>,
     pub(super) failure: Option<ReadFailure>,
     pub(super) ended: Option<End>,
+    /// How each source fares, if there are several.
+    pub(super) sources: Arc<[NamesSource]>,
+}
+
+/// How one of several sources of a list of services fares: see [`ServiceNames::sources`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NamesSource {
+    /// The root whose children are listed.
+    pub root: Arc<str>,
+    /// How many services it has; `None` until it has been listed for the first time.
+    pub services: Option<usize>,
+    /// Since when its list may be out of date.
+    pub stale_since: Option<Instant>,
+    /// Why it could not be listed last, until it can.
+    pub failure: Option<ReadFailure>,
+    /// How its client ended, if it has.
+    pub ended: Option<End>,
 }
 
 pub(super) type NamesKeeper = follow::Source<SeenNames>;
@@ -86,6 +104,12 @@ impl ServiceNames {
     #[must_use]
     pub fn last_failure(&self) -> Option<ReadFailure> {
         self.seen.borrow().failure
+    }
+
+    /// How each source fares, if the list is one over several: which of them could not be listed. Empty otherwise.
+    #[must_use]
+    pub fn sources(&self) -> Arc<[NamesSource]> {
+        self.seen.borrow().sources.clone()
     }
 
     /// The step from nothing to the present list, and then every change. A slow reader gets several as one. Ends when the

@@ -60,7 +60,7 @@ pub(super) async fn run(shared: Weak<Shared>, seen: watch::Receiver<Seen>) {
         let done = tokio::time::timeout(PROBE_TICK, probes.next()).await;
         let (Ok((instance, works)), Some(strong)) = (done, shared.upgrade()) else { continue };
         let (service, id, address) = (&instance.service, &instance.id, &instance.address);
-        debug!(%service, %id, %address, works, "a suspect was probed");
+        debug!(target: "menagerie::picks", %service, %id, %address, works, "a suspect was probed");
         if works && !planted!("registry_probes_unheard") {
             strong.report_success(&instance);
         } else {

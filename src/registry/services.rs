@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::balance::{Balancing, PassedOver};
 use super::events::SourceState;
 use super::follow::{self, Follow, Published};
-use super::picker::{Attempt, Picker, Shared};
+use super::picker::{Attempt, PickStats, Picker, Shared};
 use super::view::{Change, Invalid, Set, ViewStats};
 use super::{Error, Instance, ReadFailure};
 use crate::session::End;
@@ -126,11 +126,6 @@ impl Services {
         (self.seen.clone(), Arc::clone(&self.source))
     }
 
-    /// Whether the first complete set is there.
-    pub(super) fn has_set(&self) -> bool {
-        self.seen.borrow().set.is_some()
-    }
-
     /// The service's name.
     #[must_use]
     pub fn service(&self) -> &str {
@@ -203,11 +198,13 @@ impl Services {
     ///
     /// Searches the instances, quickly where their ids are their leaves' names; an [`Attempt`] knows where it belongs.
     pub fn report_failure(&self, instance: &Instance) {
+        self.shared.told(false);
         self.shared.report_failure(instance);
     }
 
     /// A call to `instance` succeeded: it is no suspect.
     pub fn report_success(&self, instance: &Instance) {
+        self.shared.told(true);
         self.shared.report_success(instance);
     }
 
@@ -216,6 +213,11 @@ impl Services {
     #[must_use]
     pub fn passed_over(&self) -> Vec<PassedOver> {
         self.shared.passed_over()
+    }
+
+    /// What was picked, and what became of it.
+    pub(super) fn pick_stats(&self) -> PickStats {
+        self.shared.pick_stats()
     }
 
     fn shared_picker(&self) -> std::sync::MutexGuard<'_, Picker> {

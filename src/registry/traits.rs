@@ -6,6 +6,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::fixed::Fixed;
+use super::health::RegistryHealth;
+use super::health_check::{Gating, HealthCheck};
 use super::memory::Memory;
 use super::names::ServiceNames;
 use super::registered::Registered;
@@ -30,6 +32,47 @@ pub trait Registration: fmt::Debug + Send + Sync {
     /// [`Error`] if the instance has no address, is incomplete, has no place in the layout, or is registered here
     /// already.
     fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>>;
+
+    /// As [`register`](Self::register), but the instance is up only as long as all checks pass. Until then, and when one
+    /// falls, it is wished [out of service](super::Status::OutOfService), the reason naming the check: it has no leaf
+    /// where the layout has no word for that. An instance that is wished otherwise than up is left as it is wished.
+    ///
+    /// The checks run on the present runtime until the registration is withdrawn; [`Registered::checks`] tells where they
+    /// stand.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), menagerie::registry::Error> {
+    /// use menagerie::registry::{self, HealthCheck, Instance};
+    ///
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    /// let port = listener.local_addr().expect("it is bound").port();
+    /// let registry = registry::connect("memory:").await?;
+    /// let instance = Instance::builder("time").host("127.0.0.1").port(port);
+    /// let registered = registry.register_checked(instance, vec![HealthCheck::tcp().rise(1)]).await?;
+    /// let services = registry.discover("time").await?;
+    /// assert!(services.pick().is_none(), "not asked yet");
+    /// let mut changes = services.changes();
+    /// while services.pick().is_none() {
+    ///     changes.next().await;
+    /// }
+    /// # assert!(registered.checks().iter().all(|check| check.is_up));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`register`](Self::register); [`Error::NoRuntime`].
+    fn register_checked(
+        &self,
+        instance: InstanceBuilder,
+        checks: Vec<HealthCheck>,
+    ) -> BoxFuture<'_, Result<Registered, Error>> {
+        Box::pin(async move {
+            let (instance, gating) = Gating::new(instance, checks)?;
+            Ok(gating.around(self.register(instance).await?))
+        })
+    }
 }
 
 /// Finds instances.
@@ -63,6 +106,25 @@ pub trait Registry: Registration + Discovery {
     /// # Errors
     /// [`Error::Client`] without ZooKeeper's word: registrations may live until the session times out.
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+
+    /// How it fares: its session, what is registered through it, and what is discovered. Never waits for the network.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), menagerie::registry::Error> {
+    /// use menagerie::registry;
+    ///
+    /// let registry = registry::connect("static:time=10.0.0.1:80").await?;
+    /// let times = registry.discover("time").await?;
+    /// // What a readiness endpoint answers.
+    /// let health = registry.health();
+    /// let (status, body) = (if health.is_ready() { 200 } else { 503 }, health.to_string());
+    /// assert_eq!((status, body.as_str()), (200, "good"));
+    /// # drop(times);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn health(&self) -> RegistryHealth;
 }
 
 /// Opens the registry that a URL names, so that application code names none:

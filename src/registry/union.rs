@@ -6,10 +6,11 @@ use std::task::Poll;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::follow::Follow;
 use super::limits::DISCOVER_TIMEOUT;
-use super::names::{NamesKeeper, SeenNames, ServiceNames};
+use super::names::{NamesKeeper, NamesSource, SeenNames, ServiceNames};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery};
 use super::view::{Entry, Invalid, Set, ViewStats};
@@ -46,20 +47,37 @@ impl Union {
         let services = Services::new(service, seen.clone(), Source::Task(task.abort_handle()));
         let probes = self.sources.iter().any(ZooKeeper::probes);
         let services = if probes { services.probed_on(runtime) } else { services };
-        let all = async {
-            let is_read = |seen: &Seen| seen.ended.is_some() || seen.sources.iter().all(is_read);
-            while seen.borrow_and_update().sources.is_empty() || !is_read(&seen.borrow()) {
-                if seen.changed().await.is_err() {
-                    return;
-                }
-            }
-        };
-        // Whoever has not been read by then is said to be so; the others serve.
-        let waited = tokio::time::timeout(DISCOVER_TIMEOUT, all).await;
-        if self.sources.is_empty() || (waited.is_err() && services.has_set()) {
+        if self.sources.is_empty() {
             return Ok(services);
         }
-        services.first(std::time::Duration::ZERO).await.map(|()| services)
+        let deadline = Instant::now() + DISCOVER_TIMEOUT;
+        services.first(DISCOVER_TIMEOUT).await?;
+        let is_all = |seen: &Seen| seen.ended.is_some() || seen.sources.iter().all(is_read);
+        let all = async { while !is_all(&seen.borrow_and_update()) && seen.changed().await.is_ok() {} };
+        // Whoever has not been read by then is said to be so; the others serve.
+        let _ = tokio::time::timeout_at(deadline, all).await;
+        Ok(services)
+    }
+
+    async fn listed(&self) -> Result<ServiceNames, Error> {
+        let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
+        let list = |source: &ZooKeeper| Listed::new(source.layout().root(), source.listed(&runtime));
+        let lists: Vec<Listed> = self.sources.iter().map(list).collect();
+        let empty = SeenNames { names: Some(Arc::default()), ..SeenNames::default() };
+        let (sender, mut seen) = watch::channel(if lists.is_empty() { empty } else { SeenNames::default() });
+        let task = runtime.spawn(keep_names(lists, sender));
+        let names = ServiceNames::new(seen.clone(), NamesKeeper::Task(task.abort_handle()));
+        let deadline = Instant::now() + DISCOVER_TIMEOUT;
+        names.first(DISCOVER_TIMEOUT).await?;
+        let is_known = |source: &NamesSource| {
+            source.services.is_some() || source.failure.is_some() || source.ended.is_some()
+        };
+        let all = async {
+            while !seen.borrow_and_update().sources.iter().all(is_known) && seen.changed().await.is_ok() {}
+        };
+        // Whoever has not been listed by then is said to be so; the others are told.
+        let _ = tokio::time::timeout_at(deadline, all).await;
+        Ok(names)
     }
 }
 
@@ -149,45 +167,69 @@ impl Discovery for Union {
     }
 
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
-        Box::pin(async move {
-            let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let mut lists = Vec::with_capacity(self.sources.len());
-            for source in self.sources.iter() {
-                lists.push(source.services().await?);
-            }
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let task = runtime.spawn(keep_names(lists, sender));
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
-            names.first(DISCOVER_TIMEOUT).await?;
-            Ok(names)
-        })
+        Box::pin(self.listed())
     }
 }
 
-async fn keep_names(lists: Vec<ServiceNames>, sender: watch::Sender<SeenNames>) {
-    let mut follows: Vec<_> = lists.iter().map(|list| (Follow::new(list.receiver()), false)).collect();
-    loop {
-        let all: Vec<SeenNames> = lists.iter().map(|list| list.receiver().borrow().clone()).collect();
-        let names = all.iter().flat_map(|seen| seen.names.iter().flat_map(|names| names.iter().cloned()));
-        sender.send_replace(SeenNames {
-            names: Some(Arc::new(names.collect())),
-            stale_since: all.iter().filter_map(|seen| seen.stale_since).min(),
-            failure: all.iter().find_map(|seen| seen.failure),
-            ended: all.iter().map(|seen| seen.ended).reduce(|one, other| one.and(other)).flatten(),
-        });
-        if follows.iter().all(|(_, is_over)| *is_over) {
-            return;
+/// The list of services of one source.
+struct Listed {
+    root: Arc<str>,
+    follow: Follow<SeenNames>,
+    seen: SeenNames,
+    is_over: bool,
+    _names: ServiceNames,
+}
+
+impl Listed {
+    fn new(root: &str, names: ServiceNames) -> Self {
+        let follow = Follow::new(names.receiver());
+        Self { root: root.into(), follow, seen: SeenNames::default(), is_over: false, _names: names }
+    }
+
+    fn state(&self) -> NamesSource {
+        NamesSource {
+            root: Arc::clone(&self.root),
+            services: self.seen.names.as_ref().map(|names| names.len()),
+            stale_since: self.seen.stale_since,
+            failure: self.seen.failure,
+            ended: self.seen.ended,
         }
+    }
+}
+
+/// Merges the lists with every change of one of them, until all have ended.
+async fn keep_names(mut lists: Vec<Listed>, sender: watch::Sender<SeenNames>) {
+    while lists.iter().any(|list| !list.is_over) {
         std::future::poll_fn(|cx| {
             let mut is_news = false;
-            for (follow, is_over) in follows.iter_mut().filter(|(_, is_over)| !is_over) {
-                if let Poll::Ready(value) = follow.poll_value(cx) {
-                    *is_over = value.is_none();
-                    is_news = true;
+            for list in lists.iter_mut().filter(|list| !list.is_over) {
+                match list.follow.poll_value(cx) {
+                    Poll::Ready(Some(seen)) => list.seen = seen,
+                    Poll::Ready(None) => list.is_over = true,
+                    Poll::Pending => continue,
                 }
+                is_news = true;
             }
             if is_news { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
+        sender.send_replace(merge_names(&lists));
+    }
+}
+
+fn merge_names(lists: &[Listed]) -> SeenNames {
+    let is_read = |list: &Listed| list.seen.names.is_some();
+    let is_enough = if planted!("registry_union_waits_for_all") {
+        lists.iter().all(is_read)
+    } else {
+        lists.iter().any(is_read)
+    };
+    let names = lists.iter().flat_map(|list| list.seen.names.iter().flat_map(|names| names.iter().cloned()));
+    SeenNames {
+        names: is_enough.then(|| Arc::new(names.collect())),
+        stale_since: lists.iter().filter_map(|list| list.seen.stale_since).min(),
+        failure: lists.iter().find_map(|list| list.seen.failure),
+        ended: lists.iter().map(|list| list.seen.ended).reduce(|one, other| one.and(other)).flatten(),
+        sources: lists.iter().map(Listed::state).collect(),
     }
 }

@@ -64,7 +64,7 @@ struct Case {
     discovered: bool,
 }
 
-const CASES: [Case; 7] = [
+const CASES: [Case; 8] = [
     Case {
         name: "register",
         begin: |world, _, _| {
@@ -89,6 +89,14 @@ const CASES: [Case; 7] = [
     Case {
         name: "deregister",
         begin: |_, registered, _| Box::pin(async move { drop(registered.unwrap().deregister().await) }),
+        registered: true,
+        discovered: false,
+    },
+    Case {
+        name: "drain",
+        begin: |_, registered, _| {
+            Box::pin(async move { drop(registered.unwrap().drain_for(Duration::from_millis(5)).await) })
+        },
         registered: true,
         discovered: false,
     },

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use menagerie::client::{Builder, Client, Transport};
-use menagerie::jute::OpCode;
+use menagerie::jute::{ErrorCode, OpCode};
 use menagerie::registry::layout::{GoMicro, Plain};
 use menagerie::registry::view::Pace;
 use menagerie::registry::{
-    Discovery, Error, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, Services, Union,
-    ViewHealth, ZooKeeper,
+    Discovery, Error, Instance, InstanceBuilder, Registered, Registration, ServiceEvent, ServiceNames,
+    Services, Union, ViewHealth, ZooKeeper,
 };
 use menagerie::session::{Server as Host, State};
-use menagerie_server::Server;
+use menagerie_server::{Matcher, Server};
 use tokio::time::Instant;
 
 use crate::support::{settle, soon};
@@ -287,4 +287,45 @@ async fn a_start_without_zookeeper_begins_with_what_was_saved() {
         }
     })
     .await;
+}
+
+/// One source that cannot be listed does not hide what the others have, and is named.
+#[tokio::test(start_paused = true)]
+async fn a_list_over_several_sources_says_which_of_them_cannot_be_listed() {
+    let (up, refusing, down) =
+        (Server::start().await.unwrap(), Server::start().await.unwrap(), Server::start().await.unwrap());
+    let writer = client(&up).await;
+    writer.create("/micro-registry/time").parents().await.unwrap();
+    refusing.fail(Matcher::op(OpCode::GET_CHILDREN2).path("/micro-registry").times(1000), ErrorCode::NO_AUTH);
+    let lazy = builder(&down).connect_lazy().unwrap();
+    down.stop().await.unwrap();
+    let sources =
+        [&writer, &client(&refusing).await, &lazy].map(|client| ZooKeeper::new(client, GoMicro::new()));
+    let names = soon(Union::new(sources).services()).await.unwrap();
+    assert_eq!(names.snapshot().iter().collect::<Vec<_>>(), ["time"]);
+    let told = |names: &ServiceNames| {
+        let sources = names.sources();
+        sources.iter().map(|one| (one.services, one.failure.is_some())).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&names), [(Some(1), false), (None, true), (None, false)]);
+    assert!(
+        names.sources().iter().all(|one| &*one.root == "/micro-registry") && names.stale_since().is_some()
+    );
+    // They join as they come.
+    refusing.forget_plans();
+    down.restart().await.unwrap();
+    let other = client(&down).await;
+    other.create("/micro-registry/users").parents().await.unwrap();
+    soon(async {
+        while names.snapshot().len() != 2 || told(&names)[1].1 {
+            settle().await;
+        }
+    })
+    .await;
+    assert_eq!(told(&names), [(Some(1), false), (Some(0), false), (Some(1), false)]);
+    // Where none can be listed, that is the answer.
+    down.stop().await.unwrap();
+    let error = soon(Union::new([ZooKeeper::new(&lazy, GoMicro::new())]).services()).await.unwrap_err();
+    assert!(matches!(error, Error::NotRead { waited, .. } if waited > Duration::ZERO), "{error}");
+    assert_eq!(soon(Union::new([]).services()).await.unwrap().snapshot().len(), 0);
 }

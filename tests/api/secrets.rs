@@ -1,11 +1,13 @@
 //! No secret shows in what is printed.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use bytes::Bytes;
-use menagerie::client::Builder;
+use menagerie::client::{Builder, Transport};
 use menagerie::jute::{ErrorCode, OpCode};
+use menagerie::registry::layout::GoMicro;
+use menagerie::registry::{HealthCheck, Instance, Registration, RegistrationState, ZooKeeper};
 use menagerie::session::Credentials;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -85,11 +87,21 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
+/// All that is logged from here on, whoever does.
+fn log() -> Arc<Mutex<String>> {
+    static LOG: OnceLock<Arc<Mutex<String>>> = OnceLock::new();
+    // For the whole process: tests on other threads would switch call sites off that they meet first without a subscriber.
+    let begin = || {
+        let log = Arc::new(Mutex::new(String::new()));
+        tracing::subscriber::set_global_default(Log(log.clone())).unwrap();
+        log
+    };
+    LOG.get_or_init(begin).clone()
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_log_of_a_whole_life_shows_none_either() {
-    let log = Arc::new(Mutex::new(String::new()));
-    // For the whole process: tests on other threads would switch call sites off that they meet first without a subscriber.
-    tracing::subscriber::set_global_default(Log(log.clone())).unwrap();
+    let log = log();
     let (client, mut server) = connected_as(|builder| builder.auth("digest", "u:hunter2")).await;
     server.expect_auth("digest", "u:hunter2").await;
     let sent = client.set("/a", "classified").send();
@@ -105,6 +117,42 @@ async fn the_log_of_a_whole_life_shows_none_either() {
     closed.unwrap();
     let log = log.lock().unwrap().clone();
     for told in ["connected", "disconnected", "could not connect", "session ended"] {
+        assert!(log.contains(told), "{told:?} is not in {log}");
+    }
+    shows_nothing(&log);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nor_does_the_log_of_a_registration() {
+    let log = log();
+    let server = menagerie_server::Server::start().await.unwrap();
+    let connector = server.connector();
+    let transport = Transport::custom(move |_, _| connector.connect());
+    let client =
+        Builder::new("zk://u:hunter2@embedded").unwrap().transport(transport).connect().await.unwrap();
+    let registry = ZooKeeper::new(&client, GoMicro::new());
+    let wish = Instance::builder("time").id("time-1").host("127.0.0.1").port(1).metadata("key", "classified");
+    let checks = vec![
+        HealthCheck::http("http://127.0.0.1:1/health?token=hunter2").unwrap().up_at_first().fall(2),
+        HealthCheck::custom("disk", || async { Ok::<(), &str>(()) }).up_at_first(),
+    ];
+    let registered = soon(registry.register_checked(wish, checks)).await.unwrap();
+    soon(registered.registered()).await.unwrap();
+    let mut other = Instance::clone(&registered.instance());
+    other.metadata.insert(String::from("other"), String::from("classified too"));
+    registered.update(other).unwrap();
+    let mut events = registered.events();
+    soon(async { while events.next().await.unwrap().state != RegistrationState::Withdrawn {} }).await;
+    shows_nothing(&format!("{registry:?} {:?}", registered.checks()));
+    soon(registered.deregister()).await.unwrap();
+    let log = log.lock().unwrap().clone();
+    for told in [
+        "address settled",
+        "registered",
+        "set data",
+        "a health check fell",
+        "nothing is registered, as wished",
+    ] {
         assert!(log.contains(told), "{told:?} is not in {log}");
     }
     shows_nothing(&log);

@@ -143,7 +143,12 @@ impl Layout for Curator {
         check_component("id", &name)?;
         let dir = self.service_dir(&instance.service)?;
         let data = form::payload(self, instance, &name)?;
-        Ok(form::leaf(dir, name, data, instance, ParentMode::Container))
+        let parents = if planted!("layout_curator_parents_stay") {
+            ParentMode::Persistent
+        } else {
+            ParentMode::Container
+        };
+        Ok(form::leaf(dir, name, data, instance, parents))
     }
 
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError> {
@@ -239,7 +244,9 @@ impl Schema {
             self.payload.write(&instance.service, id, &metadata, out.member("payload"));
             out.member("registrationTimeUTC").number(instance.registered_at_ms.unwrap_or_default());
             out.member("serviceType").string(self.kind_of(instance.lifetime));
-            write_uri_spec(out.member("uriSpec"));
+            if !planted!("layout_curator_field_omitted") {
+                write_uri_spec(out.member("uriSpec"));
+            }
             if instance.status != Status::Up && matches!(self.payload, Payload::Flat { .. }) {
                 out.member("enabled").bool(false);
             }

@@ -82,11 +82,11 @@ pub trait Layout: fmt::Debug + Send + Sync {
 
     /// Whether `instance`, as its status is, is to have a leaf. The wish to register it stays either way.
     fn keeps_leaf(&self, instance: &Instance) -> bool {
-        instance.status == Status::Up || self.expresses_status()
+        instance.status == Status::Up || self.expresses_status() || planted!("registry_drained_stays")
     }
 
-    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long a
-    /// process has to serve on after [`deregister`](crate::registry::Registered::deregister), which does not wait for it.
+    /// How long readers of this layout may go on calling an instance after its leaf says that it drains, or is gone: so long
+    /// [`drain`](crate::registry::Registered::drain) serves on. [`deregister`](crate::registry::Registered::deregister) does not wait for it.
     fn drain_grace(&self) -> Duration {
         DRAIN_GRACE
     }
@@ -102,7 +102,8 @@ pub trait Layout: fmt::Debug + Send + Sync {
         Some(dir.to_owned())
     }
 
-    /// What a registration has beside its leaf. Registering does not write it yet: whoever needs it writes it with a client.
+    /// What a registration has beside its leaf: written with it in one transaction, and before it where that is refused. No
+    /// two have one path.
     ///
     /// # Errors
     /// As [`leaf`](Self::leaf).
@@ -152,12 +153,16 @@ fn differing(instance: &Instance, back: &Instance) -> Vec<&'static str> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Further {
-    /// A znode of its own. One that is there already with this data is as good.
+    /// A znode of its own, which goes with the registration.
     Leaf(Leaf),
-    /// An entry of a list that several share, its entries separated by commas: read, changed and set by version.
+    /// A persistent znode that other registrations have too: made if it is missing, never removed. One that is there already
+    /// with this data is as good.
+    Shared(Leaf),
+    /// An entry of a list that several share, its entries separated by commas: read, changed and set by version, never
+    /// removed.
     Listed {
-        /// The path of the persistent znode that holds the list.
-        path: String,
+        /// The persistent znode that holds the list, with this entry alone.
+        leaf: Leaf,
         /// The entry.
         entry: String,
     },
@@ -393,5 +398,7 @@ fn check_payload(data: &Bytes) -> Result<(), ReadError> {
 
 #[cfg(test)]
 mod common_tests;
+#[cfg(test)]
+mod recorded_test;
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,11 @@ impl Layout for Plain {
         let own = instance.carried.as_ref().filter(|carried| carried.layout == NAME);
         Ok(Leaf {
             dir: self.service_dir(&instance.service)?,
-            name: instance.address.to_string(),
+            name: if planted!("layout_plain_named_by_id") {
+                instance.id.clone()
+            } else {
+                instance.address.to_string()
+            },
             data: own.map_or_else(Bytes::new, |carried| carried.payload.clone()),
             mode: match instance.lifetime {
                 Lifetime::Session => LeafMode::Ephemeral,

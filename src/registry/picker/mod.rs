@@ -3,6 +3,8 @@
 //! Decides nothing: [`balance`](super::balance) does, under one lock that is taken when something changes. Here clocks are
 //! read.
 
+mod tally;
+
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,6 +14,8 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
+pub use self::tally::PickStats;
+use self::tally::{Tallies, Tally};
 use crate::registry::Instance;
 use crate::registry::balance::{
     Balance, Balancing, Chooser, Load, Member, PassedOver, Reason, Roster, Rosters, Sticky, hash,
@@ -35,6 +39,8 @@ pub(in crate::registry) struct Shared {
     /// What keys are bound to; a lock of its own, which is held for two searches.
     sticky: Mutex<Sticky>,
     seeds: Mutex<SplitMix64>,
+    /// What was picked, and what became of it.
+    tallies: Tallies,
     /// What probes suspects, if anything is to.
     prober: Option<Prober>,
 }
@@ -58,6 +64,7 @@ impl Shared {
             rosters: Mutex::new(Rosters::new(balancing)),
             generation: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
+            tallies: Tallies::default(),
             prober: None,
         }
     }
@@ -70,7 +77,7 @@ impl Shared {
 
     /// There is a suspect: somebody is to probe it.
     fn probe(self: &Arc<Self>) {
-        let Some(prober) = &self.prober else { return };
+        let Some(prober) = self.prober.as_ref().filter(|_| !planted!("registry_prober_off")) else { return };
         if !prober.is_running.swap(true, Ordering::AcqRel) {
             prober.runtime.spawn(prober::run(Arc::downgrade(self), prober.seen.clone()));
         }
@@ -118,8 +125,15 @@ impl Shared {
             let (service, id, address) = (&instance.service, &instance.id, &instance.address);
             match reason {
                 // As often as calls fail here and succeed there.
-                Reason::Suspect { .. } => debug!(%service, %id, %address, "a call failed: a suspect"),
-                Reason::Ejected { .. } => warn!(%service, %id, %address, ?reason, "calls fail: ejected"),
+                Reason::Suspect { .. } => {
+                    self.tallies.suspected.fetch_add(1, Ordering::Relaxed);
+                    debug!(target: "menagerie::picks", %service, %id, %address, "a call failed: a suspect");
+                }
+                Reason::Ejected { until } => {
+                    self.tallies.ejected.fetch_add(1, Ordering::Relaxed);
+                    let span = until.saturating_duration_since(now);
+                    warn!(target: "menagerie::picks", %service, %id, %address, ?span, "calls fail: ejected");
+                }
             }
         }
         if is_changed {
@@ -135,7 +149,7 @@ impl Shared {
         drop(rosters);
         if let Some(PassedOver { instance, .. }) = passed_over.filter(|_| is_changed) {
             let (service, id, address) = (&instance.service, &instance.id, &instance.address);
-            debug!(%service, %id, %address, "a suspect works: trusted again");
+            debug!(target: "menagerie::picks", %service, %id, %address, "a suspect works: trusted again");
         }
         if is_changed {
             self.changed();
@@ -145,6 +159,17 @@ impl Shared {
     /// Who is passed over.
     pub(in crate::registry) fn passed_over(&self) -> Vec<PassedOver> {
         self.rosters().passed_over()
+    }
+
+    /// What was picked, and what became of it.
+    pub(in crate::registry) fn pick_stats(&self) -> PickStats {
+        self.tallies.sum()
+    }
+
+    /// A caller says what became of a call.
+    pub(in crate::registry) fn told(&self, succeeded: bool) {
+        let tallies = &self.tallies;
+        if succeeded { &tallies.succeeded } else { &tallies.failed }.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A call to an instance that was picked as such failed.
@@ -200,11 +225,18 @@ pub struct Picker {
     picks_since_probe: u32,
     probe: Option<Arc<Member>>,
     chooser: Chooser,
+    tally: Arc<Tally>,
 }
 
 impl Clone for Picker {
     fn clone(&self) -> Self {
         Self::new(self.seen.clone(), Arc::clone(&self.shared), Arc::clone(&self.source))
+    }
+}
+
+impl Drop for Picker {
+    fn drop(&mut self) {
+        self.shared.tallies.end(&self.tally);
     }
 }
 
@@ -219,6 +251,7 @@ impl Picker {
         let (roster, probe_at, probe) = (Arc::default(), None, None);
         let picks_since_probe = PICKS_PER_PROBE;
         let (is_over, generation) = (false, 0);
+        let tally = shared.tallies.begin();
         Self {
             seen,
             is_over,
@@ -230,6 +263,7 @@ impl Picker {
             picks_since_probe,
             probe,
             chooser,
+            tally,
         }
     }
 
@@ -266,13 +300,22 @@ impl Picker {
         match self.shared.balance {
             Balance::ConsistentHash => {
                 self.look();
-                let ring = self.roster.ring.as_ref()?;
                 let in_flight = || self.shared.in_flight.load(Ordering::Relaxed);
-                if has_room { ring.owner_with_room(hash(key), in_flight()) } else { ring.owner(hash(key)) }
+                let owner = self.roster.ring.as_ref().and_then(|ring| {
+                    if has_room {
+                        ring.owner_with_room(hash(key), in_flight())
+                    } else {
+                        ring.owner(hash(key))
+                    }
+                });
+                self.tally.count(owner.is_some());
+                owner
             }
             Balance::Sticky => {
                 self.look();
-                self.bound(key)
+                let bound = self.bound(key);
+                self.tally.count(bound.is_some());
+                bound
             }
             _ => self.member(),
         }
@@ -295,9 +338,12 @@ impl Picker {
         }
         self.picks_since_probe = self.picks_since_probe.saturating_add(1);
         if self.probe_at.is_some() && self.may_probe() && self.finds_probe() {
+            self.tally.count(true);
             return self.probe.as_ref();
         }
-        self.chooser.pick(&self.roster)
+        let picked = self.chooser.pick(&self.roster);
+        self.tally.count(picked.is_some());
+        picked
     }
 
     /// Takes over what has changed.
@@ -348,6 +394,7 @@ impl Picker {
         self.probe_at = rosters.probe_at();
         drop(rosters);
         let found = self.probe.is_some();
+        self.shared.tallies.probes.fetch_add(u64::from(found), Ordering::Relaxed);
         self.picks_since_probe = if found { 0 } else { self.picks_since_probe };
         found
     }
@@ -401,6 +448,7 @@ impl Attempt {
     pub fn succeeded(self) {
         let now = now();
         let took = now.saturating_duration_since(self.began);
+        self.shared.told(true);
         if self.member.load().succeeded(took, self.shared.ms(now)) {
             self.shared.succeeded(self.member.load(), now);
         }
@@ -410,6 +458,7 @@ impl Attempt {
     pub fn failed(self) {
         let now = now();
         let took = now.saturating_duration_since(self.began);
+        self.shared.told(false);
         self.member.load().failed(took, self.shared.ms(now));
         self.shared.failed(self.member.load(), now);
     }

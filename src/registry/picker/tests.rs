@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
+use crate::registry::balance::Filter;
 use crate::registry::limits::{EJECT_CONSECUTIVE, EJECT_FIRST, PROBE_FIRST};
 use crate::registry::{Discovery, Instance, Memory, Registered, Registration, Services, connect};
 
@@ -312,4 +313,29 @@ async fn a_newcomer_warms_up_in_every_handle() {
         seen.push(share(&mut picker));
     }
     assert!(seen.is_sorted() && seen[0] < 60 && (650..=680).contains(&seen[3]), "{seen:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_that_was_picked_is_counted_also_by_those_that_are_gone() {
+    for balance in [Balance::Random, Balance::ConsistentHash, Balance::Sticky] {
+        let services = listed(balance).await;
+        let mut one = services.picker();
+        let mut other = one.clone();
+        for _ in 0..10 {
+            assert!(one.pick().is_some() && other.pick_for("k").is_some() && services.pick().is_some());
+        }
+        one.attempt().unwrap().succeeded();
+        other.attempt_for("k").unwrap().failed();
+        drop(services.attempt_for("k").unwrap());
+        drop((one, other));
+        let picks = services.stats().picks;
+        assert_eq!((picks.picked, picks.empty), (33, 0), "{balance:?}");
+        assert_eq!((picks.succeeded, picks.failed, picks.suspected, picks.probes), (1, 1, 1, 0));
+        tokio::time::sleep(PROBE_FIRST).await;
+        (0..100).for_each(|_| drop(services.attempt()));
+        assert_eq!(services.stats().picks.probes, 1, "{balance:?}");
+        let empty = services.balanced(Balancing::new(balance).filter(Filter::new().tag("none")));
+        assert!(empty.pick().is_none() && empty.pick_for("k").is_none());
+        assert_eq!((empty.stats().picks.picked, empty.stats().picks.empty), (0, 2), "a fresh mind");
+    }
 }

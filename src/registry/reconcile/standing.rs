@@ -42,6 +42,8 @@ pub struct Standing {
     doubtful: Option<Option<i64>>,
     /// Whether the leaf was as wished since the wish was last changed.
     settled: bool,
+    /// What was last lost, until it is taken.
+    loss: Option<Loss>,
     missing_parents: usize,
     takeovers: VecDeque<Instant>,
     disturbances: VecDeque<Instant>,
@@ -80,6 +82,20 @@ pub enum State {
     Withdrawn,
 }
 
+/// How a registration was lost that had been as wished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Loss {
+    /// Its session ended, and the leaf with it.
+    Expired,
+    /// Somebody deleted the leaf.
+    Deleted,
+    /// Somebody set other data.
+    Changed,
+    /// A living process that registers the same instance has taken the leaf.
+    Taken,
+}
+
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -116,6 +132,7 @@ impl Standing {
             twin: false,
             doubtful: None,
             settled: false,
+            loss: None,
             missing_parents: 0,
             takeovers: VecDeque::new(),
             disturbances: VecDeque::new(),
@@ -146,10 +163,36 @@ impl Standing {
         self.last_refusal
     }
 
-    /// Wishes the leaf to be there with this data. A wish for another path is another `Standing`.
+    /// What was lost since this was last asked: each is told once.
+    pub fn take_loss(&mut self) -> Option<Loss> {
+        self.loss.take()
+    }
+
+    /// Wishes the leaf to be there with this data. A wish for another path is another `Standing`:
+    /// [`Standings`](super::Standings) keeps several.
     pub fn want(&mut self, data: Bytes) {
         self.leaf.data = data;
         self.rewish(Want::Present);
+    }
+
+    /// Wishes the leaf to be there like this, at the same path.
+    pub(super) fn want_leaf(&mut self, leaf: Leaf) {
+        if leaf.mode != self.leaf.mode {
+            self.on_changed();
+        }
+        self.leaf = leaf;
+        self.rewish(Want::Present);
+    }
+
+    /// What the leaf is to hold follows from what was read there.
+    pub(super) fn set_data(&mut self, data: Bytes) {
+        self.leaf.data = data;
+    }
+
+    /// Where it stands for which a registration of longer standing begins to wish: sessions held before, and the present one.
+    pub(super) fn join(&mut self, session: Option<i64>, connected: bool, held: &[i64]) {
+        self.held = held.to_vec();
+        (self.session, self.connected) = (session, connected);
     }
 
     /// Wishes the leaf to be gone: done when [`state`](Self::state) says withdrawn.
@@ -167,6 +210,13 @@ impl Standing {
 
     /// A connection serves session `id`: the first, the same as before, or a new one after an expiry.
     pub fn on_session(&mut self, id: i64, now: Instant) {
+        let is_new = self.session.is_some_and(|old| old != id);
+        let jitter = if is_new { self.rng.span(RECREATE_JITTER) } else { Duration::ZERO };
+        self.on_session_from(id, now + jitter);
+    }
+
+    /// The same; a new session writes from `write_at` on.
+    pub(super) fn on_session_from(&mut self, id: i64, write_at: Instant) {
         self.connected = true;
         self.on_changed();
         match self.session {
@@ -176,8 +226,12 @@ impl Standing {
                 }
             }
             Some(old) => {
+                let went = self.confirmed == Some(old) && self.leaf.mode == LeafMode::Ephemeral;
+                if went && self.want == Want::Present {
+                    self.loss = Some(Loss::Expired);
+                }
                 self.remember(old);
-                self.write_at = Some(now + self.rng.span(RECREATE_JITTER));
+                self.write_at = Some(write_at);
                 self.settled = false;
                 self.state = State::Pending;
             }
@@ -211,15 +265,30 @@ impl Standing {
 
     /// The next step. Does nothing while one is unanswered.
     pub fn step(&mut self, now: Instant) -> Step {
+        let Some(step) = self.next_step(now) else { return Step::Nothing };
+        self.take_step(&step, now);
+        step
+    }
+
+    /// Whether a step is unanswered.
+    pub(super) fn is_busy(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Whether the next create is to make directories that were found missing.
+    pub(super) fn makes_parents(&self) -> bool {
+        self.missing_parents > 0
+    }
+
+    /// The step that is due, unless one is unanswered. It is not taken yet.
+    pub(super) fn next_step(&mut self, now: Instant) -> Option<Step> {
         if self.asked.is_some() {
-            return Step::Nothing;
+            return None;
         }
         for times in [&mut self.takeovers, &mut self.disturbances] {
             times.retain(|&at| now.saturating_duration_since(at) < TAKEOVER_WINDOW);
         }
-        let step = decide(&self.known(), now);
-        self.note(&step, now);
-        step
+        Some(decide(&self.known(), now))
     }
 
     fn known(&self) -> Known<'_> {
@@ -241,7 +310,7 @@ impl Standing {
         }
     }
 
-    fn note(&mut self, step: &Step, now: Instant) {
+    pub(super) fn take_step(&mut self, step: &Step, now: Instant) {
         match step {
             Step::Nothing => {
                 self.settled = true;
@@ -292,6 +361,7 @@ impl Standing {
             None => {
                 self.doubtful = None;
                 if self.settled && self.want == Want::Present {
+                    self.loss = Some(Loss::Deleted);
                     self.disturbed(now);
                 }
             }
@@ -306,6 +376,7 @@ impl Standing {
         let owner = seen.stat.ephemeral_owner;
         if self.session == Some(owner) {
             if self.settled && self.want == Want::Present && seen.data != self.leaf.data {
+                self.loss = Some(Loss::Changed);
                 self.disturbed(now);
             }
             self.confirmed = self.session;
@@ -316,6 +387,10 @@ impl Standing {
             // have succeeded and been taken.
             let taken = self.confirmed.is_some() && self.confirmed == self.session;
             let replaced = self.doubtful.is_some_and(|aim| aim != Some(seen.stat.czxid));
+            if taken && !self.twin && self.want == Want::Present {
+                self.loss = Some(Loss::Taken);
+                self.settled = false;
+            }
             self.twin |= taken || replaced;
         }
     }
@@ -341,6 +416,13 @@ impl Standing {
                     self.doubtful = Some(asked.czxid);
                 }
             }
+        }
+    }
+
+    /// The step was part of a multi that failed for another part of it: nothing was done, and nothing speaks against it.
+    pub(super) fn on_rolled_back(&mut self) {
+        if self.asked.take().is_some_and(|asked| asked.step.is_takeover()) {
+            self.takeovers.pop_back();
         }
     }
 

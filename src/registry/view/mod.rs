@@ -270,6 +270,9 @@ impl View {
             self.remove(name);
             return self.publish();
         }
+        if planted!("registry_changes_unread") && kind == EventType::NODE_DATA_CHANGED {
+            return;
+        }
         if self.children.contains_key(name) || kind != EventType::NODE_DELETED {
             self.mark(&Arc::from(name), Marked::ByEvent);
         }
@@ -389,6 +392,10 @@ impl View {
                         instance.metadata.share(&self.last_metadata);
                         self.last_metadata.clone_from(&instance.metadata);
                         Held::Instance(Arc::new(instance))
+                    }
+                    Err(_) if planted!("registry_malformed_fails") => {
+                        self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
+                        return false;
                     }
                     Err(error) => Held::invalid(error),
                 };
@@ -516,7 +523,11 @@ impl View {
             self.changed |= self.current.is_some();
         }
         if std::mem::take(&mut self.changed) || self.current.is_none() {
-            self.current = Some(Arc::new(self.assemble()));
+            let set = Arc::new(self.assemble());
+            if set.is_empty() && self.current.is_some() && planted!("registry_last_kept") {
+                return;
+            }
+            self.current = Some(set);
         }
         self.stale_since = self.stale_since.filter(|_| !self.connected || self.hold_back.held_back().0 > 0);
     }

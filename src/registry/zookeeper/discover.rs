@@ -17,9 +17,13 @@ use crate::client::{Changed, Children, Error, ReadResult};
 use crate::jute::ErrorCode;
 use crate::registry::ReadFailure;
 use crate::registry::layout::{Layout, LayoutError};
-use crate::registry::limits::{RETRY_FIRST, RETRY_MOST, WARN_EVERY};
+use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
+use crate::registry::seldom::Seldom;
 use crate::registry::services::Seen;
 use crate::registry::view::{Invalid, Item, Pace, Read, ReadId, View, ViewStats};
+
+/// Characters of a leaf's name that are shown in the log: a Dubbo URL has thousands.
+const LEAF_SHOWN: usize = 128;
 
 /// Facts that are taken in before the view acts on them.
 const FACTS_AT_ONCE: usize = 256;
@@ -41,7 +45,9 @@ pub(super) struct Follower {
     /// What was logged last: whether the view is stale, and what it had done.
     told: (bool, ViewStats),
     /// When children that stand for no instance were last told of in the log.
-    warned: Option<tokio::time::Instant>,
+    warned: Seldom,
+    /// The same of failures to watch or read.
+    troubled: Seldom,
     /// Why the watch could not be set, until it is.
     not_watched: Option<ReadFailure>,
     /// Failed reads in a row.
@@ -89,7 +95,8 @@ impl Follower {
             retry: None,
             timer: None,
             invalid_version: 0,
-            warned: None,
+            warned: Seldom::default(),
+            troubled: Seldom::default(),
             told: (false, ViewStats::default()),
             not_watched: None,
             failures: 0,
@@ -124,7 +131,7 @@ impl Follower {
     fn woken(&mut self, woken: Woken) -> ControlFlow<()> {
         match woken {
             Woken::Session(Fact::Ended(end)) => {
-                debug!(%end, dir = self.view.dir(), "the view ends with its client");
+                debug!(target: "menagerie::discovery", %end, dir = self.view.dir(), "the view ends with its client");
                 self.view.on_disconnected(now());
                 self.publish();
                 self.seen.send_modify(|seen| seen.ended = Some(end));
@@ -210,7 +217,9 @@ impl Follower {
             // Set on a connection that has gone since: the next one begins with a reading of everything.
             Heard::Set => {}
             Heard::NotSet(error) => {
-                warn!(%error, dir = self.view.dir(), "the service cannot be watched");
+                if self.troubled.lets(now()) {
+                    warn!(target: "menagerie::discovery", %error, dir = self.view.dir(), "the service cannot be watched");
+                }
                 self.watches = None;
                 self.not_watched = Some(read_failure(&error));
                 self.pause();
@@ -279,6 +288,7 @@ impl Follower {
         let (stale_since, failure) = (self.view.stale_since(), self.not_watched.or(self.view.last_failure()));
         let stats = self.view.stats();
         self.tell(stale_since.is_some(), stats);
+        self.tell_failure(self.view.last_failure());
         let version = self.view.invalid_version();
         let invalid = (std::mem::replace(&mut self.invalid_version, version) != version)
             .then(|| self.view.invalid().collect::<Vec<_>>());
@@ -309,31 +319,37 @@ impl Follower {
         let dir = self.view.dir();
         let (was_stale, before) = std::mem::replace(&mut self.told, (is_stale, stats));
         match (was_stale, is_stale) {
-            (false, true) => debug!(dir, "the view is stale"),
+            (false, true) => debug!(target: "menagerie::discovery", dir, "the view is stale"),
             (true, false) => {
-                debug!(dir, instances = self.view.set().map_or(0, |set| set.len()), "the view is fresh")
+                debug!(target: "menagerie::discovery", dir, instances = self.view.set().map_or(0, |set| set.len()), "the view is fresh")
             }
             _ => {}
         }
         if stats.held_back > before.held_back {
-            warn!(dir, instances = stats.held_back_now, "a sudden loss after a gap is held back");
+            warn!(target: "menagerie::discovery", dir, instances = stats.held_back_now, "a sudden loss after a gap is held back");
         }
         if stats.held_down > before.held_down {
-            debug!(dir, children = stats.held_down_now, "children that come and go are held down");
+            debug!(target: "menagerie::discovery", dir, children = stats.held_down_now, "children that come and go are held down");
+        }
+    }
+
+    /// Says that reads fail, while there is a connection to read by.
+    fn tell_failure(&mut self, failure: Option<ReadFailure>) {
+        let Some(failure) = failure.filter(|failure| *failure != ReadFailure::Lost) else { return };
+        if self.seen.borrow().failure != Some(failure) && self.troubled.lets(now()) {
+            warn!(target: "menagerie::discovery", dir = self.view.dir(), %failure, "the service cannot be read completely");
         }
     }
 
     /// Says which children stand for no instance, as often as is of use.
     fn warn_of(&mut self, invalid: &[Invalid]) {
-        let at = tokio::time::Instant::now();
-        let is_early = self.warned.is_some_and(|warned| at < warned + WARN_EVERY);
-        let Some(first) = invalid.first().filter(|_| !is_early) else { return };
-        self.warned = Some(at);
+        let Some(first) = invalid.first().filter(|_| self.warned.lets(now())) else { return };
+        let leaf: String = first.leaf.chars().take(LEAF_SHOWN).collect();
         warn!(
-            dir = self.view.dir(),
+            target: "menagerie::discovery", dir = self.view.dir(),
             count = invalid.len(),
             seen = self.view.invalid_seen(),
-            leaf = %first.leaf.escape_debug(),
+            leaf = %leaf.escape_debug(),
             reason = %first.reason,
             "children that stand for no instance are skipped"
         );

@@ -18,6 +18,7 @@ use crate::registry::layout::Layout;
 use crate::registry::limits::{RETRY_FIRST, RETRY_MOST};
 use crate::registry::names::SeenNames;
 use crate::registry::rng::SplitMix64;
+use crate::registry::seldom::Seldom;
 use crate::registry::view::Pace;
 
 type Listed = (Result<Children, Error>, Option<Changed>);
@@ -32,6 +33,8 @@ pub(super) struct Lister {
     /// When to list again: spread out after a change, and with pauses after a failure.
     again: Option<Pin<Box<Sleep>>>,
     failures: u32,
+    /// When a failure was last told of in the log.
+    troubled: Seldom,
     pace: Pace,
     rng: SplitMix64,
     seen: watch::Sender<SeenNames>,
@@ -59,6 +62,7 @@ impl Lister {
             changed: None,
             again: None,
             failures: 0,
+            troubled: Seldom::default(),
             pace,
             rng: SplitMix64::new(crate::client::seed()),
             seen,
@@ -69,7 +73,7 @@ impl Lister {
         loop {
             match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
                 Woken::Session(Fact::Ended(end)) => {
-                    debug!(%end, root = self.layout.root(), "the list of services ends with its client");
+                    debug!(target: "menagerie::discovery", %end, root = self.layout.root(), "the list of services ends with its client");
                     self.disconnected();
                     self.seen.send_modify(|seen| seen.ended = Some(end));
                     return;
@@ -150,7 +154,9 @@ impl Lister {
                 });
             }
             Err(error) => {
-                warn!(%error, root = self.layout.root(), "the services cannot be listed");
+                if self.troubled.lets(now()) {
+                    warn!(target: "menagerie::discovery", %error, root = self.layout.root(), "the services cannot be listed");
+                }
                 self.seen.send_modify(|seen| seen.failure = Some(read_failure(&error)));
                 let span = RETRY_FIRST.saturating_mul(1 << self.failures.min(16)).min(RETRY_MOST);
                 self.failures += 1;

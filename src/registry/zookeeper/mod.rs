@@ -1,4 +1,4 @@
-//! The registry on ZooKeeper: what [`Standing`] and [`View`](super::view::View) ask for, done with a client.
+//! The registry on ZooKeeper: what [`Standings`](super::reconcile::Standings) and [`View`](super::view::View) ask for, done with a client.
 //!
 //! The client follows: after an expiry it goes on with a new session, and every registration and view with it. What is
 //! done for one session goes through a handle pinned to it, so nothing begun under one session is finished under another.
@@ -11,23 +11,29 @@ mod places;
 mod register;
 mod requests;
 mod session;
+mod telling;
 mod watching;
+mod wish;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tracing::debug;
 
 use self::disk::Disk;
 use self::listing::Lister;
 use self::places::Places;
-use self::register::{Keeper, Wish};
+use self::register::Keeper;
+use self::telling::Telling;
+use self::wish::Wishes;
 use super::address::{ADVERTISE_ADDRESS, Given, POD_IP, settle};
+use super::health::{Ledger, RegistryHealth};
 use super::layout::{Clash, Layout};
 use super::limits::{ADDRESS_WAIT, DISCOVER_TIMEOUT};
 use super::names::{NamesKeeper, SeenNames, ServiceNames};
-use super::reconcile::Standing;
 use super::registered::{Registered, RegistrationStatus};
 use super::services::{Seen, Services, Source};
 use super::traits::{BoxFuture, Discovery, Registration, Registry};
@@ -50,6 +56,7 @@ pub struct ZooKeeper {
     probes: bool,
     saved_in: Option<Arc<Path>>,
     places: Places,
+    ledger: Ledger,
 }
 
 impl ZooKeeper {
@@ -75,6 +82,7 @@ impl ZooKeeper {
             probes: true,
             saved_in: None,
             places: Places::default(),
+            ledger: Ledger::default(),
         }
     }
 
@@ -147,27 +155,50 @@ impl ZooKeeper {
         if self.layout.tells_time() && instance.registered_at_ms.is_none() {
             instance.registered_at_ms = wall_clock_ms();
         }
-        tracing::debug!(service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
+        debug!(target: "menagerie::registration", service = %instance.service, id = %instance.id, address = %instance.address, ?source, "address settled");
         Ok(instance)
     }
 
-    async fn registered(&self, builder: InstanceBuilder) -> Result<Registered, Error> {
+    /// Registers several instances as one registration, as go-micro's plugin does with the nodes of a service: they come in one transaction, or
+    /// where that is refused one by one, and [`Registered`] is about all of them. They may be of several services.
+    ///
+    /// Dropping the future before it is ready registers nothing.
+    ///
+    /// # Errors
+    /// As [`register`](Registration::register), for any of them; [`Error::Nothing`] if there is none.
+    pub async fn register_all(
+        &self,
+        instances: impl IntoIterator<Item = InstanceBuilder>,
+    ) -> Result<Registered, Error> {
         let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-        let instance = Arc::new(self.settled(builder).await?);
-        let leaf = self.layout.leaf(&instance)?;
-        let dir = leaf.dir.clone();
-        let place = self.places.claim(&leaf, &instance.service)?;
-        let keeps = self.layout.keeps_leaf(&instance);
-        let wish =
-            Wish { instance: Arc::clone(&instance), data: keeps.then(|| leaf.data.clone()), over: false };
-        let (wishes, wished) = watch::channel(wish);
+        if planted!("registry_waits_for_nobody") && self.client.status().state != State::Connected {
+            return Err(Error::Ended(crate::session::End::ClosedUnconfirmed));
+        }
+        let mut settled = Vec::new();
+        for builder in instances {
+            settled.push(Arc::new(self.settled(builder).await?));
+        }
+        let [first, others @ ..] = &settled[..] else { return Err(Error::Nothing) };
+        let mut dirs = BTreeSet::new();
+        for instance in &settled {
+            dirs.insert(self.layout.leaf(instance)?.dir);
+        }
+        let (control, wished) = Wishes::new(Arc::clone(&self.layout), self.places.clone(), &settled)?;
         let (status, receiver) = watch::channel(RegistrationStatus::PENDING);
-        let control = register::Wishes { layout: Arc::clone(&self.layout), path: leaf.path(), wishes };
-        let standing = Standing::new(leaf, self.keep_persistent, crate::client::seed());
-        let keeper = Keeper::new(&self.client, Arc::clone(&self.layout), standing, wished, status, place);
+        let keeper = Keeper::new(
+            &self.client,
+            Arc::clone(&self.layout),
+            self.keep_persistent,
+            wished,
+            status,
+            Telling::about(first),
+        );
         runtime.spawn(keeper.run());
-        runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
-        Ok(Registered::new(Box::new(control), instance, receiver))
+        for dir in dirs {
+            runtime.spawn(neighbours::warn(self.client.clone(), Arc::clone(&self.layout), dir));
+        }
+        let registered = Registered::new(Box::new(control), Arc::clone(first), others.to_vec(), receiver);
+        Ok(self.ledger.registered(registered))
     }
 
     /// A view of the service, which need not have been read.
@@ -182,7 +213,8 @@ impl ZooKeeper {
             discover::Follower::new(&self.client, &self.layout, service, self.one_shot, pace, sender)?;
         let task = runtime.spawn(follower.run());
         let services = Services::new(service, seen, Source::Task(task.abort_handle()));
-        Ok(if self.probes { services.probed_on(runtime.clone()) } else { services })
+        let services = if self.probes { services.probed_on(runtime.clone()) } else { services };
+        Ok(self.ledger.discovered(services))
     }
 
     async fn discovered(&self, service: &str) -> Result<Services, Error> {
@@ -190,6 +222,14 @@ impl ZooKeeper {
         let services = self.followed(service, &runtime)?;
         services.first(DISCOVER_TIMEOUT).await?;
         Ok(services)
+    }
+
+    /// The list of services, which need not have been read.
+    pub(super) fn listed(&self, runtime: &Handle) -> ServiceNames {
+        let (sender, seen) = watch::channel(SeenNames::default());
+        let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
+        let task = runtime.spawn(lister.run());
+        ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()))
     }
 
     pub(super) fn probes(&self) -> bool {
@@ -223,7 +263,7 @@ async fn connected(client: &Client) {
 
 impl Registration for ZooKeeper {
     fn register(&self, instance: InstanceBuilder) -> BoxFuture<'_, Result<Registered, Error>> {
-        Box::pin(self.registered(instance))
+        Box::pin(self.register_all([instance]))
     }
 }
 
@@ -236,10 +276,7 @@ impl Discovery for ZooKeeper {
     fn services(&self) -> BoxFuture<'_, Result<ServiceNames, Error>> {
         Box::pin(async move {
             let runtime = Handle::try_current().map_err(|_| Error::NoRuntime)?;
-            let (sender, seen) = watch::channel(SeenNames::default());
-            let lister = Lister::new(&self.client, &self.layout, self.pace.clone(), sender);
-            let task = runtime.spawn(lister.run());
-            let names = ServiceNames::new(seen, NamesKeeper::Task(task.abort_handle()));
+            let names = self.listed(&runtime);
             names.first(DISCOVER_TIMEOUT).await?;
             Ok(names)
         })
@@ -249,5 +286,9 @@ impl Discovery for ZooKeeper {
 impl Registry for ZooKeeper {
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
         Box::pin(async { Ok(self.client.close().await?) })
+    }
+
+    fn health(&self) -> RegistryHealth {
+        self.ledger.health(Some(self.client.status()))
     }
 }

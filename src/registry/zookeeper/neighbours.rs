@@ -36,9 +36,11 @@ pub(super) async fn warn(client: Client, layout: Arc<dyn Layout>, dir: String) {
     match clashes(&client, &*layout, dir.clone()).await {
         Ok(clashes) => {
             for clash in clashes {
-                warn!(%dir, %clash, "leaves of another layout stand where this one registers");
+                warn!(target: "menagerie::registration", %dir, %clash, "leaves of another layout stand where this one registers");
             }
         }
-        Err(error) => debug!(%dir, %error, "who else registers here is not known"),
+        Err(error) => {
+            debug!(target: "menagerie::registration", %dir, %error, "who else registers here is not known")
+        }
     }
 }

@@ -22,7 +22,8 @@ struct Taken {
 #[derive(Debug)]
 pub(super) struct Place {
     places: Places,
-    dir: String,
+    /// The directory, if one service's alone.
+    dir: Option<String>,
     path: String,
 }
 
@@ -31,16 +32,21 @@ impl Places {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn claim(&self, leaf: &Leaf, service: &str) -> Result<Place, Error> {
-        let (dir, path) = (leaf.dir.clone(), leaf.path());
+    /// Claims a leaf; and for `service`, if one is named, the directory it stands in.
+    pub(super) fn claim(&self, leaf: &Leaf, service: Option<&str>) -> Result<Place, Error> {
+        let (dir, path) = (service.map(|_| leaf.dir.clone()), leaf.path());
         let mut taken = self.lock();
-        if let Some((other, _)) = taken.dirs.get(&dir).filter(|(other, _)| other != service) {
-            return Err(Error::SharedDirectory { dir, service: other.clone() });
+        if let (Some(dir), Some(service)) = (&dir, service) {
+            if let Some((other, _)) = taken.dirs.get(dir).filter(|(other, _)| other != service) {
+                return Err(Error::SharedDirectory { dir: dir.clone(), service: other.clone() });
+            }
         }
         if !taken.leaves.insert(path.clone()) {
             return Err(Error::Taken { place: path });
         }
-        taken.dirs.entry(dir.clone()).or_insert_with(|| (service.to_owned(), 0)).1 += 1;
+        if let (Some(dir), Some(service)) = (&dir, service) {
+            taken.dirs.entry(dir.clone()).or_insert_with(|| (service.to_owned(), 0)).1 += 1;
+        }
         Ok(Place { places: self.clone(), dir, path })
     }
 }
@@ -49,10 +55,11 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
         taken.leaves.remove(&self.path);
-        if let Some((_, leaves)) = taken.dirs.get_mut(&self.dir) {
+        let Some(dir) = &self.dir else { return };
+        if let Some((_, leaves)) = taken.dirs.get_mut(dir) {
             *leaves -= 1;
             if *leaves == 0 {
-                taken.dirs.remove(&self.dir);
+                taken.dirs.remove(dir);
             }
         }
     }
@@ -66,7 +73,7 @@ mod tests {
 
     fn claim(places: &Places, service: &str, id: &str) -> Result<Place, Error> {
         let instance = Instance::new(service, id, "h:1".parse().unwrap());
-        places.claim(&GoMicro::new().leaf(&instance).unwrap(), service)
+        places.claim(&GoMicro::new().leaf(&instance).unwrap(), Some(service))
     }
 
     #[test]

@@ -1,99 +1,57 @@
-//! The task that keeps one leaf as wished: it hands facts to [`Standing`] and does the steps it says.
+//! The task that keeps one registration as wished: it hands facts to [`Standings`] and does what it says is due.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Sleep;
-use tracing::{debug, warn};
 
-use super::places::Place;
 use super::requests::{Pending, WatchedLeaf, read_leaf, write};
 use super::session::{Connected, Fact, Sessions, now};
+use super::telling::{self, Telling};
+use super::wish::{Wish, Wished};
 use crate::Client;
 use crate::client::Changed;
 use crate::registry::layout::{Found, Layout};
 use crate::registry::limits::DROPPED_PATIENCE;
-use crate::registry::reconcile::{Outcome, Seen, Standing, State, Step};
-use crate::registry::registered::{Control, RegistrationState, RegistrationStatus};
-use crate::registry::{Error, Instance};
+use crate::registry::reconcile::{Batch, Outcome, Role, Seen, Standings, State};
+use crate::registry::registered::{RegistrationState, RegistrationStatus};
 
-/// What the handle wishes.
-#[derive(Clone, Debug)]
-pub(super) struct Wish {
-    pub(super) instance: Arc<Instance>,
-    /// The leaf's payload; `None` if there is to be no leaf.
-    pub(super) data: Option<Bytes>,
-    /// Whether nothing will be wished again.
-    pub(super) over: bool,
-}
-
-/// The handle's side.
-pub(super) struct Wishes {
-    pub(super) layout: Arc<dyn Layout>,
-    pub(super) path: String,
-    pub(super) wishes: watch::Sender<Wish>,
-}
-
-impl Control for Wishes {
-    fn update(&self, instance: &Arc<Instance>) -> Result<(), Error> {
-        let leaf = self.layout.leaf(instance)?;
-        let to = leaf.path();
-        if to != self.path {
-            return Err(Error::Moved { from: self.path.clone(), to });
-        }
-        let data = self.layout.keeps_leaf(instance).then_some(leaf.data);
-        self.wishes.send_replace(Wish { instance: Arc::clone(instance), data, over: false });
-        Ok(())
-    }
-
-    fn withdraw(&self) {
-        self.wishes.send_if_modified(|wish| {
-            let changes = !wish.over;
-            if !planted!("registry_withdrawal_forgotten") {
-                wish.data = None;
-            }
-            wish.over = true;
-            changes
-        });
-    }
-}
-
-/// Keeps one leaf as wished until the wish is over or the client ends.
+/// Keeps one registration as wished until the wish is over or the client ends.
 pub(super) struct Keeper {
     layout: Arc<dyn Layout>,
-    standing: Standing,
+    standings: Standings,
     sessions: Sessions,
     /// A handle pinned to the connected session.
     session: Option<Client>,
     wished: Wished,
     status: watch::Sender<RegistrationStatus>,
-    place: Place,
-    changed: Option<Changed>,
-    reading: Option<Pending<WatchedLeaf>>,
-    writing: Option<Pending<Outcome>>,
+    places: BTreeMap<String, Place>,
+    writing: Vec<(Batch, Pending<Outcome>)>,
     pause: Option<Pin<Box<Sleep>>>,
+    /// Set when the handle is gone: how long this alone keeps the client from ending.
+    patience: Option<Pin<Box<Sleep>>>,
     writes: u64,
+    telling: Telling,
 }
 
-/// The keeper's side of the wish.
-struct Wished {
-    present: Wish,
-    next: Pending<Option<watch::Receiver<Wish>>>,
-    /// Set when the handle is gone: how long to go on.
-    patience: Option<Pin<Box<Sleep>>>,
+/// What is under way at one place.
+struct Place {
+    wish: super::wish::Place,
+    changed: Option<Changed>,
+    reading: Option<Pending<WatchedLeaf>>,
 }
 
 /// Why the keeper was woken.
 enum Woken {
     Session(Fact),
     Wish,
-    Changed,
-    Read(WatchedLeaf),
-    Written(Outcome),
+    Changed(String),
+    Read(String, WatchedLeaf),
+    Written(Batch, Outcome),
     PauseOver,
     PatienceOver,
 }
@@ -102,27 +60,27 @@ impl Keeper {
     pub(super) fn new(
         client: &Client,
         layout: Arc<dyn Layout>,
-        mut standing: Standing,
+        keep_persistent: bool,
         wished: watch::Receiver<Wish>,
         status: watch::Sender<RegistrationStatus>,
-        place: Place,
+        telling: Telling,
     ) -> Self {
-        let wished = Wished::new(wished);
-        wished.present.tell(&mut standing);
-        Self {
+        let mut keeper = Self {
             layout,
-            standing,
+            standings: Standings::new(keep_persistent, crate::client::seed()),
             sessions: Sessions::of(client),
             session: None,
-            wished,
+            wished: Wished::new(wished),
             status,
-            place,
-            changed: None,
-            reading: None,
-            writing: None,
+            places: BTreeMap::new(),
+            writing: Vec::new(),
             pause: None,
+            patience: None,
             writes: 0,
-        }
+            telling,
+        };
+        keeper.wish();
+        keeper
     }
 
     pub(super) async fn run(mut self) {
@@ -132,56 +90,62 @@ impl Keeper {
             }
             match std::future::poll_fn(|cx| self.poll_woken(cx)).await {
                 Woken::Session(Fact::Ended(end)) => break RegistrationState::Ended(end),
-                Woken::PatienceOver => break RegistrationState::Pending,
+                Woken::PatienceOver if planted!("registry_dropped_given_up") => {
+                    break RegistrationState::Pending;
+                }
                 woken => self.learn(woken),
             }
         };
-        // The place is free before anybody hears that the registration is over.
-        let Self { place, status, .. } = self;
-        drop(place);
-        status.send_modify(|status| status.state = last);
+        // The places are free before anybody hears that the registration is over.
+        let Self { places, wished, status, telling, .. } = self;
+        let wish = wished.present.number;
+        drop((places, wished));
+        let before = *status.borrow();
+        telling.turned(before, RegistrationStatus { state: last, ..before });
+        status.send_modify(|status| (status.state, status.wish) = (last, wish));
     }
 
     /// Does what is to be done now. True if the wish is over and fulfilled.
     fn act(&mut self) -> bool {
-        if self.reading.is_some() || self.writing.is_some() {
-            // Another wish may have come while it is under way.
-            self.publish();
-            return false;
-        }
-        let step = self.standing.step(now());
-        self.pause = match step {
-            Step::Wait(span) => Some(Box::pin(tokio::time::sleep(span))),
-            _ => None,
-        };
-        if let Step::ReplacePersistent { .. } = step {
-            let path = self.standing.leaf().path();
-            warn!(%path, "a persistent registration of this instance is replaced by an ephemeral one");
-        }
-        if let Some(client) = self.session.clone() {
-            let leaf = self.standing.leaf();
-            if let Step::ReadBack { sync } = step {
-                self.reading = Some(Box::pin(read_leaf(client, leaf.path(), sync, self.changed.is_some())));
-            } else if step.is_write() {
-                debug!(path = %leaf.path(), ?step, "registration");
+        let due = self.standings.step(now());
+        self.pause = due.wait.map(|span| Box::pin(tokio::time::sleep(span)));
+        if let Some(client) = &self.session {
+            for read in due.reads {
+                if let Some(place) = self.places.get_mut(&read.path) {
+                    let watched = place.changed.is_some();
+                    place.reading = Some(Box::pin(read_leaf(client.clone(), read.path, read.sync, watched)));
+                }
+            }
+            for batch in due.batches {
+                telling::batch(&batch);
                 self.writes += 1;
-                self.writing = Some(Box::pin(write(client, leaf.clone(), step)));
+                let writing = write(client.clone(), batch.ops(), batch.makes_all_parents());
+                self.writing.push((batch, Box::pin(writing)));
             }
         }
-        if self.wished.present.over && self.standing.state() == State::Withdrawn {
+        let standings = &self.standings;
+        self.places.retain(|path, _| standings.role(path).is_some());
+        if self.wished.present.over && self.standings.state() == State::Withdrawn {
             return true;
         }
+        self.telling.conflicts(self.standings.conflicts());
         self.publish();
         false
     }
 
     fn publish(&self) {
+        let (losses, last_loss) = self.standings.losses();
         let new = RegistrationStatus {
-            state: self.standing.state().into(),
+            state: self.standings.state().into(),
             writes: self.writes,
-            refusal: self.standing.last_refusal(),
+            refusal: self.standings.last_refusal(),
+            wish: self.wished.present.number,
+            losses,
+            last_loss,
         };
+        let before = *self.status.borrow();
         self.status.send_if_modified(|status| std::mem::replace(status, new) != new);
+        self.telling.turned(before, new);
     }
 
     /// What the session is comes first, then wishes, then events, then answers: an event is known before the answer to
@@ -193,19 +157,26 @@ impl Keeper {
         if self.wished.poll_wish(cx).is_ready() {
             return Poll::Ready(Woken::Wish);
         }
-        if poll(&mut self.changed, cx).is_ready() {
-            return Poll::Ready(Woken::Changed);
+        for (path, place) in &mut self.places {
+            if poll(&mut place.changed, cx).is_ready() {
+                return Poll::Ready(Woken::Changed(path.clone()));
+            }
         }
-        if let Poll::Ready(read) = poll(&mut self.reading, cx) {
-            return Poll::Ready(Woken::Read(read));
+        for (path, place) in &mut self.places {
+            if let Poll::Ready(read) = poll(&mut place.reading, cx) {
+                return Poll::Ready(Woken::Read(path.clone(), read));
+            }
         }
-        if let Poll::Ready(outcome) = poll(&mut self.writing, cx) {
-            return Poll::Ready(Woken::Written(outcome));
+        for at in 0..self.writing.len() {
+            let polled = self.writing.get_mut(at).map(|(_, writing)| writing.as_mut().poll(cx));
+            if let Some(Poll::Ready(outcome)) = polled {
+                return Poll::Ready(Woken::Written(self.writing.remove(at).0, outcome));
+            }
         }
         if poll(&mut self.pause, cx).is_ready() {
             return Poll::Ready(Woken::PauseOver);
         }
-        poll(&mut self.wished.patience, cx).map(|()| Woken::PatienceOver)
+        poll(&mut self.patience, cx).map(|()| Woken::PatienceOver)
     }
 
     fn learn(&mut self, woken: Woken) {
@@ -213,13 +184,37 @@ impl Keeper {
             Woken::Session(Fact::Connected(connected)) => self.connected(connected),
             Woken::Session(_) => {
                 self.session = None;
-                self.standing.on_disconnected();
+                self.standings.on_disconnected();
             }
-            Woken::Wish => self.wished.present.tell(&mut self.standing),
-            Woken::Changed => self.standing.on_changed(),
-            Woken::Read(read) => self.read(read),
-            Woken::Written(outcome) => self.standing.on_written(outcome, now()),
-            Woken::PauseOver | Woken::PatienceOver => {}
+            Woken::Wish => {
+                if self.wished.is_abandoned() && self.patience.is_none() {
+                    self.patience = Some(Box::pin(tokio::time::sleep(DROPPED_PATIENCE)));
+                }
+                self.wish();
+            }
+            Woken::Changed(_) if planted!("registry_deletion_unseen") => {}
+            Woken::Changed(path) => self.standings.on_changed(&path),
+            Woken::Read(path, read) => self.read(&path, read),
+            Woken::Written(batch, outcome) => self.standings.on_written(&batch, outcome, now()),
+            Woken::PauseOver => {}
+            Woken::PatienceOver if planted!("registry_dropped_keeps_client") => {}
+            Woken::PatienceOver => {
+                self.session = self.session.as_ref().map(Client::uncounted);
+                self.sessions.let_go();
+            }
+        }
+    }
+
+    /// Takes over what is wished now.
+    fn wish(&mut self) {
+        let wished = self.wished.present.places.clone();
+        self.standings.wish(wished.iter().map(|place| place.wished.clone()).collect());
+        for wish in wished {
+            let path = wish.wished.leaf.path();
+            match self.places.get_mut(&path) {
+                Some(place) => place.wish = wish,
+                None => drop(self.places.insert(path, Place { wish, changed: None, reading: None })),
+            }
         }
     }
 
@@ -229,9 +224,9 @@ impl Keeper {
         }
         if connected.is_new {
             // Watches end with their session.
-            self.changed = None;
+            self.places.values_mut().for_each(|place| place.changed = None);
         }
-        self.standing.on_session(connected.session_id, now());
+        self.standings.on_session(connected.session_id, now());
         self.session = Some(connected.client);
     }
 
@@ -239,18 +234,18 @@ impl Keeper {
         self.writes > 0
     }
 
-    fn read(&mut self, read: WatchedLeaf) {
+    fn read(&mut self, path: &str, read: WatchedLeaf) {
+        let Some(place) = self.places.get_mut(path) else { return };
         if read.changed.is_some() {
-            self.changed = read.changed;
+            place.changed = read.changed;
         }
-        let name = self.standing.leaf().name.clone();
+        let wish = &place.wish;
         let seen = |(data, stat)| {
-            let same =
-                self.layout.is_same(&self.wished.present.instance, &Found { name: &name, data: &data, stat });
+            let found = Found { name: &wish.wished.leaf.name, data: &data, stat };
+            let same = wish.wished.role == Role::Instance && self.layout.is_same(&wish.instance, &found);
             Seen { stat, data, same }
         };
-        let found = read.found.map(|found| found.map(seen));
-        self.standing.on_read(found, now());
+        self.standings.on_read(path, read.found.map(|found| found.map(seen)), now());
     }
 }
 
@@ -262,45 +257,4 @@ fn poll<F: Future + Unpin>(future: &mut Option<F>, cx: &mut Context<'_>) -> Poll
         *future = None;
     }
     polled
-}
-
-impl Wish {
-    fn tell(&self, standing: &mut Standing) {
-        match &self.data {
-            Some(data) => standing.want(data.clone()),
-            None => standing.withdraw(),
-        }
-    }
-}
-
-impl Wished {
-    fn new(mut receiver: watch::Receiver<Wish>) -> Self {
-        let present = receiver.borrow_and_update().clone();
-        Self { present, next: next_wish(receiver), patience: None }
-    }
-
-    /// Ready when something else is wished. Without a handle nothing more is, and time runs.
-    fn poll_wish(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.patience.is_some() {
-            return Poll::Pending;
-        }
-        match std::task::ready!(self.next.as_mut().poll(cx)) {
-            Some(mut receiver) => {
-                self.present = receiver.borrow_and_update().clone();
-                self.next = next_wish(receiver);
-            }
-            None => {
-                if !planted!("registry_withdrawal_forgotten") {
-                    self.present.data = None;
-                }
-                self.present.over = true;
-                self.patience = Some(Box::pin(tokio::time::sleep(DROPPED_PATIENCE)));
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-fn next_wish(mut receiver: watch::Receiver<Wish>) -> Pending<Option<watch::Receiver<Wish>>> {
-    Box::pin(async move { receiver.changed().await.ok().map(|()| receiver) })
 }

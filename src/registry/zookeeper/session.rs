@@ -43,6 +43,14 @@ impl Sessions {
         Self { client: client.clone(), served: None, next: Box::pin(async move { status }) }
     }
 
+    /// Follows on, and keeps the client from ending no more.
+    pub(super) fn let_go(&mut self) {
+        self.client = self.client.uncounted();
+        // What it is now is told again: something may have passed between.
+        let status = self.client.status();
+        self.next = Box::pin(async move { status });
+    }
+
     /// The next fact. To be asked before events and answers are looked at: what they mean depends on it.
     pub(super) fn poll_fact(&mut self, cx: &mut Context<'_>) -> Poll<Fact> {
         let status = ready!(self.next.as_mut().poll(cx));

@@ -1,4 +1,4 @@
-//! From the sources in `programs/` to something that runs: finds interpreters, compiles Java and C below `target/interop`.
+//! From the sources in `programs/` to something that runs: finds interpreters, compiles Java, C and Go below `target/interop`.
 
 use menagerie_ensemble::{Version, program, target_dir};
 use std::{
@@ -11,6 +11,19 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+/// Twitter's library and what it imports besides kazoo, which is Debian's; none has changed since 2019.
+const TWITTER: &[&str] = &[
+    "--no-deps",
+    "twitter.common.zookeeper==0.3.11",
+    "twitter.common.concurrent==0.3.11",
+    "twitter.common.decorators==0.3.11",
+    "twitter.common.exceptions==0.3.11",
+    "twitter.common.lang==0.3.11",
+    "twitter.common.quantity==0.3.11",
+    "twitter.common.service-thrift==0.3.9",
+    "thrift==0.16.0",
+];
 
 /// A program of `programs/`, ready to run.
 #[derive(Clone, Debug)]
@@ -46,23 +59,19 @@ impl Program {
     /// # Errors
     /// When it cannot be installed, in words.
     pub fn newest_kazoo() -> Result<Self, String> {
-        let home = own_directory("kazoo-newest")?;
-        let mut venv = Command::new(debian_python()?);
-        venv.args(["-m", "venv", "--clear"]).arg(&home);
-        compile(venv)?;
-        let mut pip = Command::new(home.join("bin/python3"));
-        pip.args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-compile",
-            "--target",
-        ]);
-        pip.arg(home.join("packages")).arg("kazoo");
-        compile(pip)?;
-        Self::kazoo_at(&home.join("packages"))
+        Self::kazoo_at(&installed("kazoo-newest", &["kazoo"])?)
+    }
+
+    /// Twitter's Python library for server sets, installed for this process only, on Debian's kazoo, as a
+    /// [`Peer`](crate::Peer).
+    ///
+    /// # Errors
+    /// When it cannot be installed, in words.
+    pub fn twitter_server_sets() -> Result<Self, String> {
+        let kazoo = unpacked("kazoo/usr/lib/python3/dist-packages")?;
+        let packages = installed("twitter", TWITTER)?;
+        let path = OsString::from(format!("{}:{}", packages.display(), kazoo.display()));
+        python("twitter_server_sets.py", vec![("PYTHONPATH".to_owned(), path)])
     }
 
     /// `zkCli.sh` of Debian's package, on the Java client of `version`.
@@ -108,7 +117,7 @@ impl Program {
             class_path.push(':');
             class_path.push_str(&jar.display().to_string());
         }
-        java_program("JavaClient", &format!("java-{version}"), &class_path)
+        java_program("JavaClient", &format!("java-{version}"), &class_path, &["Checks.java"])
     }
 
     /// Curator on the Java client of `version`.
@@ -116,14 +125,59 @@ impl Program {
     /// # Errors
     /// When something is missing or does not compile, in words.
     pub fn curator(version: Version) -> Result<Self, String> {
-        let mut class_path = version.class_path().map_err(|why| why.to_string())?;
-        for jar in ["curator-client", "curator-framework", "curator-recipes", "curator-x-discovery", "guava"]
-        {
-            let jar = unpacked(&format!("curator/usr/share/java/{jar}.jar"))?;
-            class_path.push(':');
-            class_path.push_str(&jar.display().to_string());
-        }
-        java_program("CuratorClient", &format!("curator-{version}"), &class_path)
+        java_program(
+            "CuratorClient",
+            &format!("curator-{version}"),
+            &curator_class_path(version)?,
+            &["Checks.java"],
+        )
+    }
+
+    /// Curator's service discovery on the Java client of `version`, as a [`Peer`](crate::Peer). With it go classes of the
+    /// names and fields of Spring's and Dubbo's payloads.
+    ///
+    /// # Errors
+    /// When something is missing or does not compile, in words.
+    pub fn curator_registry(version: Version) -> Result<Self, String> {
+        let besides = [
+            "DubboInterface.java",
+            "org/springframework/cloud/zookeeper/discovery/ZookeeperInstance.java",
+            "org/apache/dubbo/registry/zookeeper/ZookeeperInstance.java",
+        ];
+        let name = format!("curator-registry-{version}");
+        java_program("CuratorRegistry", &name, &curator_class_path(version)?, &besides)
+    }
+
+    /// `programs/go/NAME.go` on Debian's ZooKeeper client for Go, as a [`Peer`](crate::Peer).
+    ///
+    /// # Errors
+    /// When something is missing or does not compile, in words.
+    pub fn go(name: &str) -> Result<Self, String> {
+        let home = unpacked("go/usr/lib/go-1.19")?;
+        let out = own_directory("go")?.join(name);
+        let mut compiler = Command::new(home.join("bin/go"));
+        // Nothing of the machine's own Go, and nothing from the network: the library is an unpacked package.
+        compiler.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        compiler.env("HOME", target_dir()).env("GOROOT", &home).env("GO111MODULE", "off");
+        compiler
+            .env("GOPATH", unpacked("go/usr/share/gocode")?)
+            .env("GOCACHE", target_dir().join("go-build"));
+        compiler.env("CGO_ENABLED", "0").args(["build", "-o"]).arg(&out);
+        let sources = sources().join("go");
+        compiler.arg(sources.join("lines.go")).arg(sources.join(format!("{name}.go")));
+        compile(compiler)?;
+        Ok(Program { name: name.to_owned(), executable: out, arguments: Vec::new(), environment: Vec::new() })
+    }
+
+    /// kazoo of Debian's package below `target/zookeeper/PACKAGES`, writing and reading registries, as a
+    /// [`Peer`](crate::Peer).
+    ///
+    /// # Errors
+    /// When something is missing, in words.
+    pub fn kazoo_registry(packages: &str) -> Result<Self, String> {
+        let packages = unpacked(&format!("{packages}/usr/lib/python3/dist-packages"))?;
+        require(&packages.join("kazoo/client.py"))?;
+        python("kazoo_registry.py", vec![("PYTHONPATH".to_owned(), packages.into())])
     }
 
     /// The C client.
@@ -157,6 +211,19 @@ impl Program {
     }
 }
 
+/// Has pip install `packages`. Yields a directory for Python's path.
+fn installed(name: &str, packages: &[&str]) -> Result<PathBuf, String> {
+    let home = own_directory(name)?;
+    let mut venv = Command::new(debian_python()?);
+    venv.args(["-m", "venv", "--clear"]).arg(&home);
+    compile(venv)?;
+    let mut pip = Command::new(home.join("bin/python3"));
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]);
+    pip.arg("--target").arg(home.join("packages")).args(packages);
+    compile(pip)?;
+    Ok(home.join("packages"))
+}
+
 fn python(script: &str, environment: Vec<(String, OsString)>) -> Result<Program, String> {
     let arguments = vec![OsString::from("-B"), sources().join(script).into()];
     let name = script.trim_end_matches(".py").to_owned();
@@ -169,14 +236,25 @@ fn debian_python() -> Result<PathBuf, String> {
     if debian.is_file() { Ok(debian) } else { executable("python3") }
 }
 
-/// Compiles `CLASS.java` and `Checks.java` against `class_path`, into a directory of its own.
-fn java_program(class: &str, name: &str, class_path: &str) -> Result<Program, String> {
+/// Curator's jars behind those of the Java client of `version`.
+fn curator_class_path(version: Version) -> Result<String, String> {
+    let mut class_path = version.class_path().map_err(|why| why.to_string())?;
+    for jar in ["curator-client", "curator-framework", "curator-recipes", "curator-x-discovery", "guava"] {
+        let jar = unpacked(&format!("curator/usr/share/java/{jar}.jar"))?;
+        class_path.push(':');
+        class_path.push_str(&jar.display().to_string());
+    }
+    Ok(class_path)
+}
+
+/// Compiles `CLASS.java` and what it needs besides against `class_path`, into a directory of its own.
+fn java_program(class: &str, name: &str, class_path: &str, besides: &[&str]) -> Result<Program, String> {
     let out = own_directory(name)?;
     let mut compiler = Command::new(executable("javac")?);
     compiler
         .args(["-J-XX:TieredStopAtLevel=1", "-J-XX:+UseSerialGC", "-nowarn", "-proc:none", "-d"])
         .arg(&out);
-    compiler.args(["-cp", class_path]).arg(sources().join("Checks.java"));
+    compiler.args(["-cp", class_path]).args(besides.iter().map(|source| sources().join(source)));
     compiler.arg(sources().join(format!("{class}.java")));
     compile(compiler)?;
     let mut arguments: Vec<OsString> = light_jvm().iter().map(OsString::from).collect();

@@ -2,13 +2,15 @@
 
 use crate::run::Target;
 use menagerie_ensemble::proxy::Proxy;
-use menagerie_server::{Limits, Server};
+use menagerie_server::{Builder, Limits, Server};
 use std::{collections::BTreeMap, time::Duration};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 
 /// As the real server of these tests is configured.
 const TICK: Duration = Duration::from_millis(500);
 const LONGEST_SESSION: Duration = Duration::from_secs(60);
+/// How often servers look for empty containers where a test waits for that.
+pub(crate) const REAPING: Duration = Duration::from_millis(200);
 /// More than any program sends; less would lose the beginning.
 const LOG: usize = 100_000;
 
@@ -26,13 +28,29 @@ impl Embedded {
     /// # Errors
     /// When it cannot listen, in words.
     pub fn start() -> Result<Self, String> {
+        Self::run(Server::builder())
+    }
+
+    /// One that looks for empty containers at the pace of [`REAPING`].
+    ///
+    /// # Errors
+    /// When it cannot listen, in words.
+    pub fn reaping() -> Result<Self, String> {
+        Self::run(Server::builder().reap_interval(REAPING))
+    }
+
+    fn run(builder: Builder) -> Result<Self, String> {
         let words = |why: std::io::Error| format!("starting the embedded server: {why}");
-        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(words)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .map_err(words)?;
         let mut limits = Limits::default();
         limits.tick = TICK;
         limits.max_session_timeout = Some(LONGEST_SESSION);
         limits.log = LOG;
-        let server = runtime.block_on(Server::builder().limits(limits).start()).map_err(words)?;
+        let server = runtime.block_on(builder.limits(limits).start()).map_err(words)?;
         let remote = Proxy::start(server.local_addr()).map_err(|why| why.to_string())?;
         Ok(Embedded { remote, server, runtime })
     }

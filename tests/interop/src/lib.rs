@@ -5,16 +5,20 @@
 //! program runs on both targets: on the real server it proves itself, on ours it proves the server. The target's
 //! record of requests shows that each opcode which the client can send was received and answered.
 //!
-//! Neither our client nor our session is used here. What is not there, be it a compiler, a jar or an answer, is a failure.
+//! Neither our client nor our session is used here; only `tests/registry` has them, beside a *peer*: a program that uses a
+//! registry as one of the systems does which we share it with, and does what the test asks for line by line. What is not
+//! there, be it a compiler, a jar or an answer, is a failure.
 
 mod build;
 mod embedded;
 mod opcodes;
+mod peer;
 mod real;
 mod run;
 
 pub use build::Program;
 pub use embedded::Embedded;
 pub use opcodes::name_of;
+pub use peer::Peer;
 pub use real::Real;
 pub use run::{Outcome, Target, run};

@@ -1,7 +1,7 @@
-//! Apache ZooKeeper 3.9.3 as a target: one server for all tests of the process, and proxies for each.
+//! Apache ZooKeeper as a target: one server of a version for all tests of the process, and proxies for each.
 
-use crate::run::Target;
-use menagerie_ensemble::{Ensemble, Version, proxy::Proxy};
+use crate::{embedded::REAPING, run::Target};
+use menagerie_ensemble::{Builder, Ensemble, Version, proxy::Proxy};
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -16,9 +16,13 @@ const SILENCE: Duration = Duration::from_secs(20);
 const ATTEMPTS: usize = 50;
 const CLOSE_SESSION: i32 = -11;
 
+/// The one of its kind, while anybody uses it.
+type Shared = Mutex<Weak<Ensemble>>;
+
 /// The real server behind a proxy of its own: cuts and counts are this target's only.
 #[derive(Debug)]
 pub struct Real {
+    version: Version,
     server: Arc<Ensemble>,
     proxy: Proxy,
     /// In front of the other, which counts for both.
@@ -26,18 +30,34 @@ pub struct Real {
 }
 
 impl Real {
-    /// Starts the server unless another test of this process is using it.
+    /// Starts a server of the newer version unless another test of this process is using it.
     ///
     /// # Errors
     /// When it does not start, in words.
     pub fn start() -> Result<Self, String> {
-        static SHARED: Mutex<Weak<Ensemble>> = Mutex::new(Weak::new());
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        static SHARED: Shared = Shared::new(Weak::new());
+        Self::share(&SHARED, Version::V3_9, None)
+    }
+
+    /// The same with a server of `version` that looks for empty containers at the pace of [`REAPING`].
+    ///
+    /// # Errors
+    /// When it does not start, in words.
+    pub fn reaping(version: Version) -> Result<Self, String> {
+        static SHARED: [Shared; 2] = [const { Shared::new(Weak::new()) }; 2];
+        let [older, newer] = &SHARED;
+        let flag = format!("-Dznode.container.checkIntervalMs={}", REAPING.as_millis());
+        Self::share(if version == Version::V3_8 { older } else { newer }, version, Some(&flag))
+    }
+
+    fn share(shared: &Shared, version: Version, flag: Option<&str>) -> Result<Self, String> {
+        let mut shared = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let server = match shared.upgrade() {
             Some(server) => server,
             None => {
-                let started = Ensemble::builder(Version::V3_9).start().map_err(|why| why.to_string())?;
-                let started = Arc::new(started);
+                let builder = Ensemble::builder(version);
+                let builder = flag.into_iter().fold(builder, Builder::jvm_flag);
+                let started = Arc::new(builder.start().map_err(|why| why.to_string())?);
                 *shared = Arc::downgrade(&started);
                 started
             }
@@ -45,7 +65,7 @@ impl Real {
         drop(shared);
         let proxy = Proxy::start(address(&server)?).map_err(|why| why.to_string())?;
         let remote = Proxy::start(proxy.addr()).map_err(|why| why.to_string())?;
-        Ok(Real { server, proxy, remote })
+        Ok(Real { version, server, proxy, remote })
     }
 }
 
@@ -55,7 +75,7 @@ fn address(server: &Ensemble) -> Result<SocketAddr, String> {
 
 impl Target for Real {
     fn name(&self) -> String {
-        format!("Apache ZooKeeper {}", Version::V3_9)
+        format!("Apache ZooKeeper {}", self.version)
     }
 
     fn connect_string(&self) -> String {

@@ -107,7 +107,8 @@ impl Outcome {
 }
 
 /// A child that ends with its handle.
-struct Guard(Child);
+#[derive(Debug)]
+pub(crate) struct Guard(pub(crate) Child);
 
 impl Drop for Guard {
     fn drop(&mut self) {

@@ -43,9 +43,9 @@ const EXTRAS: &[Extra] = &[
 /// `dubbo.metadata.revision`. The rest of the model goes to `menagerie.version`, `.weight`, `.zone`, `.tags`,
 /// `.endpoint.<name>` and `.rpc`. A status is not written.
 ///
-/// [`serves`](Self::serves) names the interfaces. Their description, and the application's entry in the list of each, are what
-/// [`Layout::further`] says; registering does not write them yet. Without any, the revision is `0`, Dubbo's word for none. Revisions of Go's, below
-/// `/dubbo/<application>`, are not written.
+/// [`serves`](Self::serves) names the interfaces. Their description at `/dubbo/metadata/<application>/<revision>`, and the application's
+/// entry in the list of each at `/dubbo/mapping/<interface>`, are written with the leaf ([`Layout::further`]) and stay, as Dubbo's own do. Without
+/// any, the revision is `0`, Dubbo's word for none. Revisions of Go's, below `/dubbo/<application>`, are not written.
 #[derive(Clone, Debug)]
 pub struct DubboApplication {
     root: String,
@@ -250,7 +250,7 @@ impl Layout for DubboApplication {
         });
         let data = description.into_sink().into();
         let (mode, parents) = (LeafMode::Persistent, ParentMode::Persistent);
-        let mut further = vec![Further::Leaf(Leaf { dir, name: revision, data, mode, parents })];
+        let mut further = vec![Further::Shared(Leaf { dir, name: revision, data, mode, parents })];
         if application.contains(',') {
             return Err(LayoutError::NotExpressible {
                 what: "service",
@@ -258,8 +258,13 @@ impl Layout for DubboApplication {
             });
         }
         for interface in &self.interfaces {
-            let path = service_dir(&format!("{}/mapping", self.metadata_root), &interface.name)?;
-            further.push(Further::Listed { path, entry: application.clone() });
+            let name = check_component("interface", &interface.name).map(|()| interface.name.clone())?;
+            let (dir, entry) = (format!("{}/mapping", self.metadata_root), application.clone());
+            let leaf = Leaf { dir, name, data: entry.clone().into(), mode, parents };
+            let listed = Further::Listed { leaf, entry };
+            if !further.contains(&listed) {
+                further.push(listed);
+            }
         }
         Ok(further)
     }

@@ -12,9 +12,10 @@ use bytes::Bytes;
 use super::url::{DubboUrl, Encoder, Parts, encode, text_of, unescape};
 use crate::registry::address::{Address, shorten};
 use crate::registry::layout::extras::{self, Extra};
+use crate::registry::layout::pairs::Pairs;
 use crate::registry::layout::{
-    Found, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component, check_payload,
-    check_root, form,
+    Found, Further, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component,
+    check_payload, check_root, form,
 };
 use crate::registry::limits::{DUBBO_DRAIN_GRACE, LEAF_LEN_BYTES, NAME_LEN_BYTES};
 use crate::registry::model::{Carried, Instance, Lifetime};
@@ -85,6 +86,7 @@ pub struct DubboInterface {
     encoder: Encoder,
     protocol: String,
     application: String,
+    consumed: Vec<String>,
 }
 
 impl DubboInterface {
@@ -96,6 +98,7 @@ impl DubboInterface {
             encoder: Encoder::Java,
             protocol: "dubbo".to_owned(),
             application: "menagerie".to_owned(),
+            consumed: Vec::new(),
         }
     }
 
@@ -125,6 +128,14 @@ impl DubboInterface {
     #[must_use]
     pub fn application(mut self, application: impl Into<String>) -> Self {
         self.application = application.into();
+        self
+    }
+
+    /// Registers whoever is registered as a consumer of `interface` too: beside the provider's leaf, and going with it. For a program
+    /// that only consumes, [`consumer`](Self::consumer) says the leaf.
+    #[must_use]
+    pub fn consumes(mut self, interface: &str) -> Self {
+        self.consumed.push(interface.to_owned());
         self
     }
 
@@ -390,6 +401,23 @@ impl Layout for DubboInterface {
 
     fn tells_time(&self) -> bool {
         true
+    }
+
+    fn further(&self, instance: &Instance) -> Result<Vec<Further>, LayoutError> {
+        let mut further = Vec::new();
+        for interface in &self.consumed {
+            // With the id, so that two processes on one host are two consumers.
+            let mut parameters = Pairs::default();
+            extras::put_id(&mut parameters, &instance.id);
+            parameters
+                .insert("application", instance.metadata.get("application").unwrap_or(&self.application));
+            let parameters = parameters.metadata().into();
+            let leaf = Further::Leaf(self.consumer(interface, instance.address.host(), parameters)?);
+            if !further.contains(&leaf) {
+                further.push(leaf);
+            }
+        }
+        Ok(further)
     }
 
     fn service_at(&self, dir: &str) -> Option<String> {

@@ -121,7 +121,12 @@ impl Layout for GoMicro {
             Lifetime::Session => LeafMode::Ephemeral,
             Lifetime::Persistent => LeafMode::Persistent,
         };
-        Ok(Leaf { dir, name, data, mode, parents: ParentMode::Persistent })
+        let parents = if planted!("layout_go_micro_parents_go") {
+            ParentMode::Container
+        } else {
+            ParentMode::Persistent
+        };
+        Ok(Leaf { dir, name, data, mode, parents })
     }
 
     fn read(&self, service: &str, found: &Found<'_>) -> Result<Instance, ReadError> {

@@ -1,4 +1,5 @@
-//! Fixtures: members as Finagle's `ServerSetImpl` writes them by its Gson codec (finagle `4feb34cb`).
+//! Fixtures: members as Finagle's `ServerSetImpl` writes them by its Gson codec (finagle `4feb34cb`). What Twitter's own library for
+//! Python writes is in `recorded`.
 
 use bytes::Bytes;
 

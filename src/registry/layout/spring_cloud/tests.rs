@@ -1,4 +1,5 @@
-//! Fixtures: the payload of a real Spring application, from issue 226 of spring-cloud-zookeeper, in Curator's JSON.
+//! Fixtures: the payload of a real Spring application, from issue 226 of spring-cloud-zookeeper, in Curator's JSON. What Curator
+//! itself writes with a class of Spring's name is in `recorded`.
 
 use bytes::Bytes;
 

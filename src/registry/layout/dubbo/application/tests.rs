@@ -1,12 +1,15 @@
-//! Fixtures: instances as Dubbo 3.3 for Java and dubbo-go 3.3 write them, by their sources (dubbo `324c6255`, dubbo-go `08a4387b`).
+//! Fixtures: instances as dubbo-go 3.3 writes them, recorded of a program with its structs (dubbo-go `08a4387b`). What Curator writes
+//! for Java is in `recorded` too.
 
 use bytes::Bytes;
 
 use super::*;
 use crate::registry::layout::LeafStat;
 
-/// dubbo-go's members (`service_discovery.go`): no `sslPort`, `serviceType`, `uriSpec`, and no time.
-const GO: &str = r#"{"name":"app","id":"10.0.0.5:20880","address":"10.0.0.5","port":20880,"payload":{"@class":"org.apache.dubbo.registry.zookeeper.ZookeeperInstance","id":"10.0.0.5:20880","name":"app","metadata":{"dubbo.endpoints":"[{\"port\":20880,\"protocol\":\"dubbo\"}]","dubbo.metadata.revision":"8f2","dubbo.metadata.storage-type":"local"}},"tag":""}"#;
+/// dubbo-go's members (`service_discovery.go`), as Go writes them: no `sslPort`, `serviceType`, `uriSpec`, and no time.
+fn recorded() -> &'static str {
+    include_str!("../../recorded/dubbo-go-application.txt").lines().last().unwrap()
+}
 
 fn read(text: &str) -> Instance {
     let data = Bytes::copy_from_slice(text.as_bytes());
@@ -16,13 +19,16 @@ fn read(text: &str) -> Instance {
 
 #[test]
 fn what_go_writes_is_read_and_written_back_to_the_byte() {
-    let instance = read(GO);
+    let instance = read(recorded());
     assert_eq!(
         (&*instance.id, instance.metadata.get("dubbo.metadata.revision").unwrap()),
         ("10.0.0.5:20880", "8f2")
     );
     let leaf = DubboApplication::new().leaf(&instance).unwrap();
-    assert_eq!((leaf.path().as_str(), &leaf.data[..]), ("/services/app/10.0.0.5:20880", GO.as_bytes()));
+    assert_eq!(
+        (leaf.path().as_str(), &leaf.data[..]),
+        ("/services/app/10.0.0.5:20880", recorded().as_bytes())
+    );
 }
 
 #[test]
@@ -44,11 +50,12 @@ fn a_revision_describes_the_interfaces_and_each_lists_the_application() {
     );
     let instance = Instance::new("app", "app-1", "h:20880".parse().unwrap());
     let further = layout.further(&instance).unwrap();
-    let [Further::Leaf(leaf), Further::Listed { path, entry }, Further::Listed { .. }] = &further[..] else {
+    let [Further::Shared(leaf), Further::Listed { leaf: list, entry }, Further::Listed { .. }] = &further[..]
+    else {
         panic!("{further:?}")
     };
     assert_eq!(
-        (path.as_str(), entry.as_str(), leaf.dir.as_str()),
+        (list.path().as_str(), entry.as_str(), leaf.dir.as_str()),
         ("/d/mapping/org.x.Demo", "app", "/d/metadata/app")
     );
     let text = String::from_utf8(leaf.data.to_vec()).unwrap();

@@ -1,4 +1,5 @@
-//! Fixtures: URLs by Dubbo's own rules (`URL.java` and `URLEncoder`; dubbo `324c6255`, dubbo-go `08a4387b`).
+//! Fixtures: URLs by Dubbo's own rules (`URL.java` and `URLEncoder`; dubbo `324c6255`, dubbo-go `08a4387b`). What Java's and Go's own
+//! encoders write is in `recorded`.
 
 use bytes::Bytes;
 
@@ -98,6 +99,17 @@ fn every_category_has_its_directory_and_consumers_their_leaves() {
     let url = DubboUrl::decode(&leaf.name).unwrap();
     assert_eq!((&*url.protocol, &*url.host, url.port), ("consumer", "10.0.0.9", None));
     assert_eq!(read_with(&layout, &leaf.name), Err(ReadError::Field { field: "port" }));
+}
+
+#[test]
+fn a_provider_that_consumes_has_a_leaf_beside_its_own() {
+    let layout = DubboInterface::new().consumes("org.x.Other").consumes("org.x.Other");
+    let instance = Instance::new("org.x.Demo", "i", "[2001:db8::1]:1".parse().unwrap());
+    let further = layout.further(&instance).unwrap();
+    let [Further::Leaf(leaf)] = &further[..] else { panic!("{further:?}") };
+    assert_eq!((leaf.dir.as_str(), leaf.mode), ("/dubbo/org.x.Other/consumers", LeafMode::Ephemeral));
+    let url = DubboUrl::decode(&leaf.name).unwrap();
+    assert_eq!((&*url.host, &*url.parameters["menagerie.id"]), ("2001:db8::1", "i"));
 }
 
 #[test]
