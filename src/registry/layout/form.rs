@@ -30,6 +30,9 @@ fn text_of<F: Form>(form: &F, instance: &Instance) -> String {
 
 /// Whether this is what the schema writes for the instance. Makes no text to compare with.
 pub(super) fn is_written<F: Form>(form: &F, instance: &Instance, data: &[u8]) -> bool {
+    if planted!("registry_payloads_written_anew") {
+        return text_of(form, instance).as_bytes() == data;
+    }
     let mut out = Writer::new(F::STYLE, Some(data));
     form.write(instance, &mut out);
     out.is_same()
