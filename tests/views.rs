@@ -99,6 +99,7 @@ fn memory(own: bool, at_most: usize) {
 
 fn first_set(layout: Arc<dyn Layout>, leaves: &[(String, Bytes)]) -> View {
     let mut view = View::new(layout, "large", Pace::default(), 7).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "a time is needed, whichever")]
     let now = Instant::now();
     view.on_connected();
     let mut rest = leaves.iter();
