@@ -235,7 +235,7 @@ fn stays_below(root: &str, path: &str) {
 fn changed(layout: &dyn Layout, instance: &Instance) {
     let mut other = instance.clone();
     other.version.push('2');
-    other.metadata.insert("zone \u{2028}<".to_owned(), "\"\\\n".to_owned());
+    other.metadata.insert("zone \u{2028}<", "\"\\\n");
     other.tags.push("blue".to_owned());
     other.weight = other.weight.wrapping_add(1).max(1);
     other.rpc.clear();

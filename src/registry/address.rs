@@ -240,7 +240,8 @@ fn check_host(host: &str) -> Result<Box<str>, AddressError> {
         if ip.to_canonical().is_unspecified() {
             return Err(AddressError::Wildcard { host: host.to_owned() });
         }
-        return Ok(ip.to_string().into());
+        // IPv4 is read in the one form in which it is printed.
+        return Ok(if ip.is_ipv4() { bare.into() } else { ip.to_string().into() });
     }
     let named = bare.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte));
     let anything = bare.bytes().any(|byte| byte.is_ascii_alphanumeric());

@@ -21,6 +21,7 @@ mod json;
 pub mod layout;
 pub mod limits;
 mod memory;
+pub mod metadata;
 mod metrics;
 mod model;
 mod names;
@@ -51,6 +52,7 @@ pub use fixed::Fixed;
 pub use health::{RegistrationHealth, RegistryHealth, ServiceHealth, Trouble, Verdict};
 pub use health_check::{CheckFailure, CheckReport, HealthCheck, HealthCheckError};
 pub use memory::Memory;
+pub use metadata::Metadata;
 pub use model::{
     Carried, Instance, InstanceBuilder, InstanceError, Lifetime, RpcEndpoint, RpcValue, Status, instance_id,
 };

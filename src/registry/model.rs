@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use super::address::{Address, Given};
 use super::limits::NAME_LEN_BYTES;
+use super::metadata::Metadata;
 
 /// One instance of a service.
 ///
@@ -30,7 +31,7 @@ pub struct Instance {
     /// The service's version; empty if it has none.
     pub version: String,
     /// Free text by key.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Metadata,
     /// Labels without a value.
     pub tags: Vec<String>,
     /// The share of calls it should get, relative to others; 1 unless said otherwise.
@@ -81,7 +82,7 @@ pub struct RpcEndpoint {
     /// The shape of its result.
     pub response: Option<RpcValue>,
     /// Free text by key.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Metadata,
 }
 
 /// The shape of a value in an [`RpcEndpoint`].
@@ -157,7 +158,7 @@ impl Instance {
             endpoints: BTreeMap::new(),
             rpc: Vec::new(),
             version: String::new(),
-            metadata: BTreeMap::new(),
+            metadata: Metadata::new(),
             tags: Vec::new(),
             weight: 1,
             zone: None,
@@ -218,7 +219,7 @@ pub struct InstanceBuilder {
     endpoints: BTreeMap<String, Address>,
     rpc: Vec<RpcEndpoint>,
     version: String,
-    metadata: BTreeMap<String, String>,
+    metadata: Metadata,
     tags: Vec<String>,
     weight: Option<u32>,
     zone: Option<String>,
@@ -296,8 +297,8 @@ impl InstanceBuilder {
     }
 
     /// Adds a free text by key.
-    pub fn metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
-        self.metadata.insert(key.into(), value.into());
+    pub fn metadata(mut self, key: impl AsRef<str>, value: impl AsRef<str>) -> Self {
+        self.metadata.insert(key, value);
         self
     }
 

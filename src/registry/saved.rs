@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use thiserror::Error;
 
-use super::json::Json;
+use super::json::{Json, Style, Writer};
 use super::layout::{Found, JsonError, Layout, LayoutError, LeafStat, ReadError};
 use super::limits::SNAPSHOT_LEN_BYTES;
 use super::model::{Lifetime, Status};
@@ -81,30 +81,34 @@ pub(super) fn encode(
     set: &Set,
     saved_at_ms: u64,
 ) -> Result<String, SavedError> {
-    let leaf = |entry: &Entry| {
-        let data = payload(layout, service, entry)?;
-        let payload = match std::str::from_utf8(&data) {
-            Ok(text) => (String::from("text"), Json::string(text)),
-            Err(_) => (String::from("hex"), Json::string(hex(&data))),
-        };
-        let session = Json::Bool(entry.instance.lifetime == Lifetime::Session);
-        let name = (String::from("name"), Json::string(&*entry.leaf));
-        Some(Json::Object(vec![name, (String::from("session"), session), payload]))
-    };
-    let leaves = set.entries().iter().filter_map(leaf).collect();
-    let members = [
-        ("menagerie", Json::Number(FORMAT.into())),
-        ("layout", Json::string(layout.name())),
-        ("dir", Json::string(layout.service_dir(service)?)),
-        ("service", Json::string(service)),
-        ("saved_at_ms", Json::Number(saved_at_ms.to_string().into())),
-        ("leaves", Json::Array(leaves)),
-    ];
-    let mut text = Json::Object(members.map(|(name, value)| (name.to_owned(), value)).into()).to_text();
+    let dir = layout.service_dir(service)?;
+    let mut out = Writer::new(Style::Go, String::new());
+    out.object(|out| {
+        out.member("menagerie").digits(FORMAT);
+        out.member("layout").string(layout.name());
+        out.member("dir").string(&dir);
+        out.member("service").string(service);
+        out.member("saved_at_ms").number(saved_at_ms);
+        out.member("leaves")
+            .array(|out| set.entries().iter().for_each(|entry| write_leaf(layout, service, entry, out)));
+    });
+    let mut text = out.into_sink();
     text.pop();
     let sum = fnv1a(text.as_bytes());
     text.push_str(&format!("{}{sum:016x}{}", SUM.0, SUM.1));
     if text.len() > SNAPSHOT_LEN_BYTES { Err(SavedError::TooLarge) } else { Ok(text) }
+}
+
+fn write_leaf(layout: &dyn Layout, service: &str, entry: &Entry, out: &mut Writer<String>) {
+    let Some(data) = payload(layout, service, entry) else { return };
+    out.item().object(|out| {
+        out.member("name").string(&entry.leaf);
+        out.member("session").bool(entry.instance.lifetime == Lifetime::Session);
+        match std::str::from_utf8(&data) {
+            Ok(text) => out.member("text").string(text),
+            Err(_) => out.member("hex").string(&hex(&data)),
+        }
+    });
 }
 
 impl SavedSet {
@@ -166,7 +170,7 @@ pub(super) fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
-fn entry(layout: &dyn Layout, service: &str, leaf: &Json) -> Result<Entry, SavedError> {
+fn entry(layout: &dyn Layout, service: &str, leaf: &Json<'_>) -> Result<Entry, SavedError> {
     let name = text_of(leaf, "name")?;
     let data = match (leaf.member("text"), leaf.member("hex")) {
         (Some(Json::String(text)), None) => Bytes::copy_from_slice(text.as_bytes()),
@@ -182,11 +186,11 @@ fn entry(layout: &dyn Layout, service: &str, leaf: &Json) -> Result<Entry, Saved
     Ok(Entry { leaf: name.into(), instance: Arc::new(instance) })
 }
 
-fn text_of<'a>(value: &'a Json, name: &'static str) -> Result<&'a str, SavedError> {
+fn text_of<'a>(value: &'a Json<'_>, name: &'static str) -> Result<&'a str, SavedError> {
     value.member(name).and_then(Json::as_str).ok_or(SavedError::Field(name))
 }
 
-fn number(value: &Json, name: &'static str) -> Result<u64, SavedError> {
+fn number(value: &Json<'_>, name: &'static str) -> Result<u64, SavedError> {
     match value.member(name) {
         Some(Json::Number(text)) => text.parse().map_err(|_| SavedError::Field(name)),
         _ => Err(SavedError::Field(name)),

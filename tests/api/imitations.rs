@@ -278,7 +278,7 @@ async fn views_see_what_changed_while_apart_on_every_imitation() {
         reader.line.cut.store(true, Relaxed);
         assert!(world.server.kill_connection(session), "{}", world.name);
         let mut changed = Instance::clone(&scene.registered.instance());
-        changed.metadata.insert("zone".into(), "b".into());
+        changed.metadata.insert("zone", "b");
         scene.registered.update(changed).unwrap();
         soon(gone.deregister()).await.unwrap();
         let come = soon(registry.register(wish(3))).await.unwrap();

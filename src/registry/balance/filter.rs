@@ -69,7 +69,7 @@ impl Filter {
         let has_version = self.version.as_ref().is_none_or(|version| *version == instance.version);
         let has_zone = self.zone.is_none() || self.zone == instance.zone;
         let has_tags = self.tags.iter().all(|tag| instance.tags.contains(tag));
-        let has_metadata = |(key, value): &(String, String)| instance.metadata.get(key) == Some(value);
+        let has_metadata = |(key, value): &(String, String)| instance.metadata.get(key) == Some(&**value);
         let filtered = has_version && has_zone && has_tags && self.metadata.iter().all(has_metadata);
         filtered || planted!("balance_filter_ignored")
     }
@@ -126,12 +126,12 @@ mod tests {
         instance.version = "2".into();
         instance.zone = Some("z".into());
         instance.tags = vec!["b".into()];
-        instance.metadata = BTreeMap::from([("k".into(), "v".into()), ("l".into(), "x".into())]);
+        instance.metadata = [("k", "v"), ("l", "x")].into();
         let met: Vec<_> = wishes.iter().map(|wish| wish.matches(&instance)).collect();
         assert_eq!(met, [true, true, false, false]);
         assert!(!Filter::new().version("2").zone("y").matches(&instance));
         instance.tags.push("a".into());
-        instance.metadata.insert("l".into(), "w".into());
+        instance.metadata.insert("l", "w");
         let all = Filter::new().version("2").zone("z").tag("a").tag("b").metadata("k", "v");
         assert!(all.matches(&instance) && wishes.iter().all(|wish| wish.matches(&instance)));
     }

@@ -158,7 +158,7 @@ fn a_suspect_that_is_registered_anew_is_trusted_again() {
     rig.see((0..2).map(persistent));
     assert_eq!(rig.pool(), [1], "read again, and not written");
     let mut written = persistent(0);
-    written.metadata.insert("started".into(), "again".into());
+    written.metadata.insert("started", "again");
     rig.see([written, persistent(1)]);
     assert_eq!(rig.pool(), [0, 1]);
 }

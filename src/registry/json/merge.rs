@@ -1,8 +1,10 @@
 //! Changing a value that another program wrote, and nothing else in it.
 
+use std::borrow::Cow;
+
 use super::Json;
 
-impl Json {
+impl<'a> Json<'a> {
     /// Changes in this value what differs between `was` and `now`: what a schema made of it when it was read, and what it
     /// makes of it now. What the schema does not know is in neither, and stays.
     pub(crate) fn merge(&mut self, was: &Self, now: &Self) {
@@ -14,7 +16,7 @@ impl Json {
                 if !planted!("registry_unknown_dropped") =>
             {
                 for (name, value) in new {
-                    self.merge_member(name, was.exact(name), value);
+                    self.merge_member(name.clone(), was.exact(name), value);
                 }
                 for (name, _) in old.iter().filter(|(name, _)| now.exact(name).is_none()) {
                     self.remove(name);
@@ -24,14 +26,14 @@ impl Json {
         }
     }
 
-    fn merge_member(&mut self, name: &str, was: Option<&Self>, now: &Self) {
+    fn merge_member(&mut self, name: Cow<'a, str>, was: Option<&Self>, now: &Self) {
         let Self::Object(members) = self else { return };
-        let member = members.iter_mut().rfind(|(key, _)| key == name);
+        let member = members.iter_mut().rfind(|(key, _)| *key == name);
         match (member, was) {
             (Some((_, member)), Some(was)) => member.merge(was, now),
             (None, Some(was)) if was == now => {}
             (Some((_, member)), None) => *member = now.clone(),
-            (None, _) => members.push((name.to_owned(), now.clone())),
+            (None, _) => members.push((name, now.clone())),
         }
     }
 
@@ -46,7 +48,7 @@ impl Json {
 mod tests {
     use super::*;
 
-    fn json(text: &str) -> Json {
+    fn json(text: &str) -> Json<'_> {
         Json::parse(text.as_bytes()).unwrap()
     }
 

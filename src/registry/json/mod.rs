@@ -4,25 +4,30 @@
 //! and lone surrogates become U+FFFD, the last of two equal members wins, names match without regard to ASCII case
 //! when none matches exactly. Depth is bounded. Writing is compact, with the escapes of the library that a layout's own
 //! writers use. What was read is changed by merging, so that all else stays as it was. It knows no schema.
+//!
+//! A value borrows its texts from what it was read from, but for those with escapes in them; a text is written piece by piece,
+//! without a value, and may be compared with another instead of being made.
 
 mod merge;
 mod write;
 
+use std::borrow::Cow;
+
 use thiserror::Error;
 
-pub(crate) use self::write::Style;
+pub(crate) use self::write::{Sink, Style, Writer, decimal};
 use super::limits::JSON_DEPTH;
 
 /// One JSON value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Json {
+pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
     /// The number's text, as read: no width and no precision is lost.
-    Number(Box<str>),
-    String(String),
-    Array(Vec<Json>),
-    Object(Vec<(String, Json)>),
+    Number(Cow<'a, str>),
+    String(Cow<'a, str>),
+    Array(Vec<Json<'a>>),
+    Object(Vec<(Cow<'a, str>, Json<'a>)>),
 }
 
 /// Why a text is not JSON that is accepted here, and at which byte.
@@ -53,19 +58,20 @@ pub enum JsonErrorKind {
     TooDeep,
 }
 
-impl Json {
+impl<'a> Json<'a> {
     /// The one value that `text` holds.
-    pub(crate) fn parse(text: &[u8]) -> Result<Self, JsonError> {
-        let mut parser = Parser { text, at: 0 };
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, JsonError> {
+        let mut parser = Parser { text, valid: std::str::from_utf8(text).ok(), at: 0 };
         let value = parser.value(JSON_DEPTH)?;
         parser.skip_space();
         if parser.at < text.len() { Err(parser.error(JsonErrorKind::Trailing)) } else { Ok(value) }
     }
 
-    pub(crate) fn string(text: impl Into<String>) -> Self {
+    pub(crate) fn string(text: impl Into<Cow<'a, str>>) -> Self {
         Self::String(text.into())
     }
 
+    /// The member of this name: the last of exactly this name, or the last one if case is forgiven.
     pub(crate) fn member(&self, name: &str) -> Option<&Self> {
         let Self::Object(members) = self else { return None };
         members.get(position(members, name)?).map(|(_, value)| value)
@@ -83,17 +89,8 @@ impl Json {
     }
 
     /// The members of an object; none of anything else.
-    pub(crate) fn members(&self) -> &[(String, Self)] {
+    pub(crate) fn members(&self) -> &[(Cow<'a, str>, Self)] {
         if let Self::Object(members) = self { members } else { &[] }
-    }
-
-    pub(crate) fn number(value: impl std::fmt::Display) -> Self {
-        Self::Number(value.to_string().into())
-    }
-
-    /// An object of these members, in this order.
-    pub(crate) fn object<'a>(members: impl IntoIterator<Item = (&'a str, Self)>) -> Self {
-        Self::Object(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
     }
 
     pub(crate) fn as_str(&self) -> Option<&str> {
@@ -105,29 +102,34 @@ impl Json {
     }
 
     /// Sets the member that [`Json::member`] would find, or appends it. Does nothing to a value that is no object.
-    pub(crate) fn set(&mut self, name: &str, value: Self) {
+    pub(crate) fn set(&mut self, name: &'a str, value: Self) {
         if let Some(old) = self.member_mut(name) {
             *old = value;
         } else if let Self::Object(members) = self {
-            members.push((name.to_owned(), value));
+            members.push((name.into(), value));
         }
     }
 }
 
-fn position(members: &[(String, Json)], name: &str) -> Option<usize> {
+fn position(members: &[(Cow<'_, str>, Json<'_>)], name: &str) -> Option<usize> {
     members
         .iter()
         .rposition(|(key, _)| key == name)
         .or_else(|| members.iter().rposition(|(key, _)| key.eq_ignore_ascii_case(name)))
 }
 
+/// Room for so many members of an object at once; most have no more.
+const MEMBERS: usize = 8;
+
 struct Parser<'a> {
     text: &'a [u8],
+    /// The same, if all of it is UTF-8.
+    valid: Option<&'a str>,
     at: usize,
 }
 
-impl Parser<'_> {
-    fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
+impl<'a> Parser<'a> {
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         if depth == 0 {
             return Err(self.error(JsonErrorKind::TooDeep));
         }
@@ -144,20 +146,24 @@ impl Parser<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
+    fn object(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         let mut members = Vec::new();
         self.list(b'}', |parser| {
             parser.skip_space();
             let name = parser.string()?;
             parser.skip_space();
             parser.expect(b':')?;
-            members.push((name, parser.value(depth)?));
+            let value = parser.value(depth)?;
+            if members.is_empty() {
+                members.reserve(MEMBERS);
+            }
+            members.push((name, value));
             Ok(())
         })?;
         Ok(Json::Object(members))
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json, JsonError> {
+    fn array(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
         let mut items = Vec::new();
         self.list(b']', |parser| {
             items.push(parser.value(depth)?);
@@ -188,14 +194,14 @@ impl Parser<'_> {
         }
     }
 
-    fn word(&mut self, word: &[u8], value: Json) -> Result<Json, JsonError> {
+    fn word(&mut self, word: &[u8], value: Json<'a>) -> Result<Json<'a>, JsonError> {
         for &byte in word {
             self.expect(byte)?;
         }
         Ok(value)
     }
 
-    fn number(&mut self) -> Result<Json, JsonError> {
+    fn number(&mut self) -> Result<Json<'a>, JsonError> {
         let start = self.at;
         self.skip_if(|byte| byte == b'-');
         // A zero stands alone before the point: 01 is two values.
@@ -211,8 +217,15 @@ impl Parser<'_> {
             self.skip_if(|byte| matches!(byte, b'+' | b'-'));
             self.digits()?;
         }
-        let text = self.text.get(start..self.at).unwrap_or_default();
-        Ok(Json::Number(String::from_utf8_lossy(text).into()))
+        Ok(Json::Number(self.since(start)))
+    }
+
+    /// The text from there to here. Bytes that are not UTF-8 become U+FFFD.
+    fn since(&self, start: usize) -> Cow<'a, str> {
+        match self.valid.and_then(|text| text.get(start..self.at)) {
+            Some(text) => Cow::Borrowed(text),
+            None => String::from_utf8_lossy(self.text.get(start..self.at).unwrap_or_default()),
+        }
     }
 
     fn digits(&mut self) -> Result<(), JsonError> {
@@ -223,22 +236,34 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<String, JsonError> {
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         self.expect(b'"')?;
-        let mut out = String::new();
+        let whole = self.run();
+        if self.peek()? == b'"' {
+            self.at += 1;
+            return Ok(whole);
+        }
+        let mut out = whole.into_owned();
         loop {
-            let run = self.at;
-            while self.skip_if(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1f)) {}
-            out.push_str(&String::from_utf8_lossy(self.text.get(run..self.at).unwrap_or_default()));
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    return Ok(out);
+                    return Ok(Cow::Owned(out));
                 }
                 b'\\' => out.push(self.escape()?),
                 _ => return Err(self.error(JsonErrorKind::Unexpected)),
             }
+            out.push_str(&self.run());
         }
+    }
+
+    /// What stands for itself in a string, up to what does not.
+    fn run(&mut self) -> Cow<'a, str> {
+        let start = self.at;
+        let rest = self.text.get(start..).unwrap_or_default();
+        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f));
+        self.at += plain.unwrap_or(rest.len());
+        self.since(start)
     }
 
     fn escape(&mut self) -> Result<char, JsonError> {
@@ -409,14 +434,16 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_serde_json(value in any_json()) {
-            let ours = Json::parse(value.to_string().as_bytes()).unwrap();
+            let text = value.to_string();
+            let ours = Json::parse(text.as_bytes()).unwrap();
             prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&ours.to_text()).unwrap(), value);
         }
 
         #[test]
         fn arbitrary_bytes_never_panic_and_accepted_ones_round_trip(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
             if let Ok(value) = Json::parse(&bytes) {
-                prop_assert_eq!(Json::parse(value.to_text().as_bytes()).unwrap(), value);
+                let text = value.to_text();
+                prop_assert_eq!(Json::parse(text.as_bytes()).unwrap(), value);
             }
         }
 

@@ -174,7 +174,7 @@ fn bad_payloads_are_refused_by_name_and_never_kept() {
 fn payloads_and_names_beyond_their_bounds_are_refused_before_they_are_sent() {
     for (layout, _) in every_layout().into_iter().filter(|(layout, _)| layout.name() != "plain") {
         let mut instance = Instance::new("s", "i", "h:1".parse().unwrap());
-        instance.metadata.insert("k".into(), "v".repeat(PAYLOAD_LEN_BYTES));
+        instance.metadata.insert("k", "v".repeat(PAYLOAD_LEN_BYTES));
         let error = layout.leaf(&instance).unwrap_err();
         assert!(matches!(error, LayoutError::TooLarge { .. } | LayoutError::NameTooLong { .. }), "{error}");
     }
@@ -242,7 +242,7 @@ fn any_instance() -> impl Strategy<Value = Instance> {
     (names, maps, rest).prop_map(|((service, id, address), (metadata, tags, endpoints, rpc), rest)| {
         let mut instance = Instance::new(service, id, address);
         (instance.metadata, instance.tags, instance.endpoints, instance.rpc) =
-            (metadata, tags, endpoints, rpc);
+            (metadata.into(), tags, endpoints, rpc);
         (instance.version, instance.weight, instance.zone, instance.registered_at_ms, _) = rest.clone();
         let (status, reason, persistent) = rest.4;
         (instance.status, instance.status_reason) = (status, reason);

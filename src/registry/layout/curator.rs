@@ -5,14 +5,13 @@
 //! `InetAddress` prints IPv6. The same JSON with other payloads is that of [`SpringCloud`](super::SpringCloud) and of
 //! [`DubboApplication`](super::DubboApplication).
 
-use std::collections::BTreeMap;
-
 use super::extras::{self, Extra};
-use super::fields::{optional_text, text};
+use super::fields::{optional_text, text, write_pairs};
 use super::form::{self, Form};
+use super::pairs::Pairs;
 use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, check_component, check_root, sequence};
 use crate::registry::address::Address;
-use crate::registry::json::{Json, Style};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::model::{Instance, Lifetime, Status};
 
 const NAME: &str = "curator";
@@ -109,16 +108,17 @@ impl Form for Curator {
     const NAME: &'static str = NAME;
     const STYLE: Style = Style::Jackson;
 
-    fn to_json(&self, instance: &Instance) -> Json {
-        self.schema.write(instance, &instance.id, extras::spread(instance, EXTRAS))
+    fn write<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
+        self.schema.write(instance, &instance.id, extras::spread(instance, EXTRAS), out);
     }
 
-    fn instance_of(&self, service: &str, json: &Json, leaf_name: &str) -> Result<Instance, ReadError> {
-        let mut instance = self.schema.read(service, json)?;
+    fn instance_of(&self, service: &str, json: &Json<'_>, leaf_name: &str) -> Result<Instance, ReadError> {
+        let (mut instance, mut metadata) = self.schema.read(service, json)?;
         if self.sequential && ends_drawn(leaf_name) {
             leaf_name.clone_into(&mut instance.id);
         }
-        extras::lift(&mut instance, EXTRAS);
+        extras::lift(&mut instance, &mut metadata, EXTRAS);
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 }
@@ -220,37 +220,37 @@ impl Schema {
         }
     }
 
-    /// The JSON of an instance with this metadata.
-    pub(super) fn write(
+    /// Writes the JSON of an instance with this metadata.
+    pub(super) fn write<S: Sink>(
         &self,
         instance: &Instance,
         id: &str,
-        mut metadata: BTreeMap<String, String>,
-    ) -> Json {
+        mut metadata: Pairs<'_>,
+        out: &mut Writer<S>,
+    ) {
         let ssl = instance.endpoints.get(SSL).filter(|ssl| ssl.host() == instance.address.host());
         if ssl.is_some() {
-            metadata.remove(&format!("menagerie.endpoint.{SSL}"));
+            metadata.remove("menagerie.endpoint.ssl");
         }
-        let registered = instance.registered_at_ms.unwrap_or_default();
-        let payload = self.payload.write(&instance.service, id, &metadata);
-        let mut members = vec![
-            ("name", Json::string(&instance.service)),
-            ("id", Json::string(id)),
-            ("address", Json::string(instance.address.host())),
-            ("port", Json::number(instance.address.port())),
-            ("sslPort", ssl.map_or(Json::Null, |ssl| Json::number(ssl.port()))),
-            ("payload", payload),
-            ("registrationTimeUTC", Json::number(registered)),
-            ("serviceType", Json::string(self.kind_of(instance.lifetime))),
-            ("uriSpec", uri_spec()),
-        ];
-        if planted!("layout_curator_field_omitted") {
-            members.pop();
-        }
-        if instance.status != Status::Up && matches!(self.payload, Payload::Flat { .. }) {
-            members.push(("enabled", Json::Bool(false)));
-        }
-        Json::object(members)
+        out.object(|out| {
+            out.member("name").string(&instance.service);
+            out.member("id").string(id);
+            out.member("address").string(instance.address.host());
+            out.member("port").number(instance.address.port());
+            match ssl {
+                Some(ssl) => out.member("sslPort").number(ssl.port()),
+                None => out.member("sslPort").null(),
+            }
+            self.payload.write(&instance.service, id, &metadata, out.member("payload"));
+            out.member("registrationTimeUTC").number(instance.registered_at_ms.unwrap_or_default());
+            out.member("serviceType").string(self.kind_of(instance.lifetime));
+            if !planted!("layout_curator_field_omitted") {
+                write_uri_spec(out.member("uriSpec"));
+            }
+            if instance.status != Status::Up && matches!(self.payload, Payload::Flat { .. }) {
+                out.member("enabled").bool(false);
+            }
+        });
     }
 
     fn kind_of(&self, lifetime: Lifetime) -> &'static str {
@@ -262,8 +262,12 @@ impl Schema {
         }
     }
 
-    /// The instance with all its metadata still in one place.
-    pub(super) fn read(&self, service: &str, json: &Json) -> Result<Instance, ReadError> {
+    /// The instance, and all its metadata still in one place.
+    pub(super) fn read<'j>(
+        &self,
+        service: &str,
+        json: &'j Json<'_>,
+    ) -> Result<(Instance, Pairs<'j>), ReadError> {
         let host = text(json, "address")?;
         let (port, ssl) = (port(json, "port")?, port(json, "sslPort")?);
         let main = port.or(ssl).ok_or(ReadError::Field { field: "port" })?;
@@ -271,7 +275,7 @@ impl Schema {
         if let Some(ssl) = ssl {
             instance.endpoints.insert(SSL.to_owned(), Address::new(host, ssl)?);
         }
-        instance.metadata = self.payload.read(json.member("payload"))?;
+        let metadata = self.payload.read(json.member("payload"))?;
         instance.registered_at_ms = time(json)?.filter(|millis| *millis != 0);
         match json.member("enabled") {
             None | Some(Json::Null | Json::Bool(true)) => {}
@@ -281,33 +285,28 @@ impl Schema {
         }
         // Jackson refuses what is no text there, and with it the whole list.
         optional_text(json, "name")?;
-        Ok(instance)
+        Ok((instance, metadata))
     }
 }
 
 impl Payload {
-    fn write(&self, service: &str, id: &str, metadata: &BTreeMap<String, String>) -> Json {
-        let strings = |map: &BTreeMap<String, String>| {
-            map.iter().map(|(key, value)| (key.clone(), Json::string(value))).collect::<Vec<_>>()
-        };
+    fn write<S: Sink>(&self, service: &str, id: &str, metadata: &Pairs<'_>, out: &mut Writer<S>) {
         match self {
-            Self::Flat { .. } if metadata.is_empty() => Json::Null,
+            Self::Flat { .. } if metadata.is_empty() => out.null(),
             Self::Flat { class } => {
-                let mut members = vec![(CLASS.to_owned(), Json::string(class))];
-                members.extend(strings(metadata));
-                Json::Object(members)
+                write_pairs([(CLASS, &**class)].into_iter().chain(metadata.iter()), out);
             }
-            Self::Nested { class } => Json::object([
-                (CLASS, Json::string(*class)),
-                ("id", Json::string(id)),
-                ("name", Json::string(service)),
-                ("metadata", Json::Object(strings(metadata))),
-            ]),
+            Self::Nested { class } => out.object(|out| {
+                out.member(CLASS).string(class);
+                out.member("id").string(id);
+                out.member("name").string(service);
+                write_pairs(metadata.iter(), out.member("metadata"));
+            }),
         }
     }
 
     /// Members that are strings. What else there is stays in the payload.
-    fn read(&self, payload: Option<&Json>) -> Result<BTreeMap<String, String>, ReadError> {
+    fn read<'j>(&self, payload: Option<&'j Json<'_>>) -> Result<Pairs<'j>, ReadError> {
         let payload = payload.unwrap_or(&Json::Null);
         let map = match self {
             Self::Flat { .. } => payload,
@@ -319,12 +318,12 @@ impl Payload {
         let class = matches!(self, Self::Flat { .. });
         let own = |key: &str| !class || key != CLASS;
         let strings = map.members().iter().filter(|(key, _)| own(key));
-        Ok(strings.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect())
+        Ok(strings.filter_map(|(key, value)| Some(((&**key).into(), value.as_str()?.into()))).collect())
     }
 }
 
 /// A port, or none. Curator writes `null` for none.
-pub(super) fn port(json: &Json, field: &'static str) -> Result<Option<u16>, ReadError> {
+pub(super) fn port(json: &Json<'_>, field: &'static str) -> Result<Option<u16>, ReadError> {
     match json.member(field) {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Number(text)) => text.parse().map(Some).map_err(|_| ReadError::Field { field }),
@@ -332,7 +331,7 @@ pub(super) fn port(json: &Json, field: &'static str) -> Result<Option<u16>, Read
     }
 }
 
-fn time(json: &Json) -> Result<Option<u64>, ReadError> {
+fn time(json: &Json<'_>) -> Result<Option<u64>, ReadError> {
     let field = "registrationTimeUTC";
     match json.member(field) {
         None | Some(Json::Null) => Ok(None),
@@ -345,12 +344,17 @@ fn time(json: &Json) -> Result<Option<u64>, ReadError> {
 }
 
 /// `{scheme}://{address}:{port}`, as Spring and Dubbo write it.
-fn uri_spec() -> Json {
-    let part = |(value, variable): (&str, bool)| {
-        Json::object([("value", Json::string(value)), ("variable", Json::Bool(variable))])
-    };
+fn write_uri_spec<S: Sink>(out: &mut Writer<S>) {
     let parts = [("scheme", true), ("://", false), ("address", true), (":", false), ("port", true)];
-    Json::object([("parts", Json::Array(parts.into_iter().map(part).collect()))])
+    let write = |(value, variable): (&str, bool), out: &mut Writer<S>| {
+        out.member("value").string(value);
+        out.member("variable").bool(variable);
+    };
+    out.object(|out| {
+        out.member("parts").array(|out| {
+            parts.into_iter().for_each(|part| out.item().object(|out| write(part, out)));
+        });
+    });
 }
 
 #[cfg(test)]

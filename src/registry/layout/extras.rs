@@ -3,12 +3,13 @@
 //! Every layout with metadata carries the rest of the model there, each under a documented key and only if it is not the
 //! default. A value that is not exactly what would be written stays metadata, so nothing another program wrote is lost.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use super::LayoutError;
-use super::rpc::{read_endpoints, write_endpoints};
+use super::pairs::Pairs;
+use super::rpc::{endpoints_text, read_endpoints};
 use crate::registry::address::{Address, shorten};
-use crate::registry::json::Json;
+use crate::registry::json::{Json, Style, Writer};
 use crate::registry::model::{Instance, RpcEndpoint, Status};
 
 const ID: &str = "menagerie.id";
@@ -45,31 +46,30 @@ pub(super) enum Extra {
 }
 
 /// The metadata of `instance` with the keys of `extras`.
-pub(super) fn spread(instance: &Instance, extras: &[Extra]) -> BTreeMap<String, String> {
-    let mut metadata = instance.metadata.clone();
+pub(super) fn spread<'a>(instance: &'a Instance, extras: &[Extra]) -> Pairs<'a> {
+    let mut pairs = Pairs::of(&instance.metadata);
     for extra in extras {
-        extra.put(instance, &mut metadata);
+        extra.put(instance, &mut pairs);
     }
-    metadata
+    pairs
 }
 
 /// Moves what has a field of its own out of the metadata; what does not parse stays as it is.
-pub(super) fn lift(instance: &mut Instance, extras: &[Extra]) {
+pub(super) fn lift(instance: &mut Instance, metadata: &mut Pairs<'_>, extras: &[Extra]) {
     for extra in extras {
-        extra.take(instance);
+        extra.take(instance, metadata);
     }
 }
 
 /// Refuses metadata whose keys would be read as something else.
 pub(super) fn check(instance: &Instance, extras: &[Extra]) -> Result<(), LayoutError> {
-    let mut back = instance.clone();
-    back.metadata = spread(instance, extras);
+    let (mut back, mut metadata) = (instance.clone(), spread(instance, extras));
     if back.status != Status::Up {
         back.status = Status::OutOfService;
     }
     (back.version, back.rpc, back.tags, back.endpoints) = Default::default();
-    lift(&mut back, extras);
-    match instance.metadata.iter().find(|(key, value)| back.metadata.get(*key) != Some(value)) {
+    lift(&mut back, &mut metadata, extras);
+    match instance.metadata.iter().find(|(key, value)| metadata.get(key) != Some(value)) {
         Some((key, _)) if !planted!("layout_reserved_unchecked") => {
             Err(LayoutError::Reserved { key: shorten(key) })
         }
@@ -78,18 +78,13 @@ pub(super) fn check(instance: &Instance, extras: &[Extra]) -> Result<(), LayoutE
 }
 
 /// The id under its key, for layouts whose leaves are named otherwise.
-pub(super) fn put_id(metadata: &mut BTreeMap<String, String>, id: &str) {
-    metadata.insert(ID.to_owned(), id.to_owned());
+pub(super) fn put_id<'a>(metadata: &mut Pairs<'a>, id: &'a str) {
+    metadata.insert(ID, id);
 }
 
 /// The id under its key, if it is there and `is_own` takes it for one that this layout wrote.
-pub(super) fn take_id(
-    metadata: &mut BTreeMap<String, String>,
-    is_own: impl Fn(&str) -> bool,
-) -> Option<String> {
-    let id = metadata.get(ID).filter(|id| !id.is_empty() && is_own(id))?.clone();
-    metadata.remove(ID);
-    Some(id)
+pub(super) fn take_id(metadata: &mut Pairs<'_>, is_own: impl Fn(&str) -> bool) -> Option<String> {
+    metadata.take(ID, |id| Some(id.to_owned()).filter(|id| !id.is_empty() && is_own(id)))
 }
 
 /// Refuses metadata under the key of the id if the id is written there itself, or `is_own` takes it for one that was.
@@ -107,95 +102,87 @@ pub(super) fn check_id(
 }
 
 impl Extra {
-    fn put(self, instance: &Instance, metadata: &mut BTreeMap<String, String>) {
-        let mut put = |key: &str, value: String| drop(metadata.insert(key.to_owned(), value));
+    fn put<'a>(self, instance: &'a Instance, metadata: &mut Pairs<'a>) {
         match self {
-            Self::Version if !instance.version.is_empty() => put(VERSION, instance.version.clone()),
-            Self::Weight(key) if instance.weight != 1 => put(key, instance.weight.to_string()),
+            Self::Version if !instance.version.is_empty() => metadata.insert(VERSION, &*instance.version),
+            Self::Weight(key) if instance.weight != 1 => metadata.insert(key, instance.weight.to_string()),
             Self::Zone(key) => {
                 if let Some(zone) = &instance.zone {
-                    put(key, zone.clone());
+                    metadata.insert(key, &**zone);
                 }
             }
-            Self::Tags if !instance.tags.is_empty() => put(TAGS, write_tags(&instance.tags)),
+            Self::Tags if !instance.tags.is_empty() => metadata.insert(TAGS, write_tags(&instance.tags)),
             Self::RegisteredAt => {
                 if let Some(millis) = instance.registered_at_ms {
-                    put(REGISTERED_AT, millis.to_string());
+                    metadata.insert(REGISTERED_AT, millis.to_string());
                 }
             }
-            Self::Endpoints => {
-                for (name, address) in &instance.endpoints {
-                    put(&format!("{ENDPOINT}{name}"), address.to_string());
-                }
+            Self::Endpoints if !instance.endpoints.is_empty() => {
+                metadata.extend(instance.endpoints.iter().map(|(name, address)| {
+                    (Cow::Owned(format!("{ENDPOINT}{name}")), Cow::Owned(address.to_string()))
+                }))
             }
-            Self::Rpc if !instance.rpc.is_empty() => put(RPC, write_endpoints(&instance.rpc).to_text()),
-            Self::Draining if instance.status == Status::Draining => put(STATUS, DRAINING.to_owned()),
+            Self::Rpc if !instance.rpc.is_empty() => metadata.insert(RPC, endpoints_text(&instance.rpc)),
+            Self::Draining if instance.status == Status::Draining => metadata.insert(STATUS, DRAINING),
             Self::Reason => {
                 if let Some(reason) = &instance.status_reason {
-                    put(REASON, reason.clone());
+                    metadata.insert(REASON, &**reason);
                 }
             }
             _ => {}
         }
     }
 
-    fn take(self, instance: &mut Instance) {
-        let metadata = &mut instance.metadata;
+    fn take(self, instance: &mut Instance, metadata: &mut Pairs<'_>) {
         match self {
             Self::Version => {
                 let version =
-                    take(metadata, VERSION, |text| Some(text.to_owned()).filter(|it| !it.is_empty()));
+                    metadata.take(VERSION, |text| Some(text.to_owned()).filter(|it| !it.is_empty()));
                 instance.version = version.unwrap_or_default();
             }
             // A default in the metadata stays there: it is not written from the field, and nothing may be lost.
             Self::Weight(key) => {
-                instance.weight = take(metadata, key, |text| number(text).filter(|it| *it != 1)).unwrap_or(1);
+                let weight = metadata.take(key, |text| number(text).filter(|it| *it != 1));
+                instance.weight = weight.unwrap_or(1);
             }
-            Self::Zone(key) => instance.zone = take(metadata, key, |text| Some(text.to_owned())),
-            Self::Tags => instance.tags = take(metadata, TAGS, read_tags).unwrap_or_default(),
-            Self::RegisteredAt => instance.registered_at_ms = take(metadata, REGISTERED_AT, number),
-            Self::Endpoints => take_endpoints(instance),
-            Self::Rpc => instance.rpc = take(metadata, RPC, read_rpc).unwrap_or_default(),
+            Self::Zone(key) => instance.zone = metadata.take(key, |text| Some(text.to_owned())),
+            Self::Tags => instance.tags = metadata.take(TAGS, read_tags).unwrap_or_default(),
+            Self::RegisteredAt => instance.registered_at_ms = metadata.take(REGISTERED_AT, number),
+            Self::Endpoints => take_endpoints(instance, metadata),
+            Self::Rpc => instance.rpc = metadata.take(RPC, read_rpc).unwrap_or_default(),
             // Only the word for something else than what the layout's own status says.
             Self::Draining if instance.status == Status::OutOfService => {
-                if take(metadata, STATUS, |text| Some(()).filter(|()| text == DRAINING)).is_some() {
+                if metadata.take(STATUS, |text| Some(()).filter(|()| text == DRAINING)).is_some() {
                     instance.status = Status::Draining;
                 }
             }
             Self::Draining => {}
-            Self::Reason => instance.status_reason = take(metadata, REASON, |text| Some(text.to_owned())),
+            Self::Reason => instance.status_reason = metadata.take(REASON, |text| Some(text.to_owned())),
         }
     }
 }
 
-fn take_endpoints(instance: &mut Instance) {
-    let names: Vec<String> =
-        instance.metadata.keys().filter(|key| key.starts_with(ENDPOINT)).cloned().collect();
-    for key in names {
-        let read = |text: &str| text.parse().ok().filter(|address: &Address| address.to_string() == text);
-        if let Some(address) = take(&mut instance.metadata, &key, read) {
-            instance.endpoints.insert(key.replacen(ENDPOINT, "", 1), address);
+fn take_endpoints(instance: &mut Instance, metadata: &mut Pairs<'_>) {
+    metadata.retain(|key, text| {
+        let Some(name) = key.strip_prefix(ENDPOINT) else { return true };
+        let Ok(address) = text.parse::<Address>() else { return true };
+        let is_ours = address.to_string() == text;
+        if is_ours {
+            instance.endpoints.insert(name.to_owned(), address);
         }
-    }
-}
-
-fn take<T>(
-    metadata: &mut BTreeMap<String, String>,
-    key: &str,
-    read: impl Fn(&str) -> Option<T>,
-) -> Option<T> {
-    let value = read(metadata.get(key)?)?;
-    metadata.remove(key);
-    Some(value)
+        !is_ours
+    });
 }
 
 /// A number in the one spelling that is written.
-fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
+pub(super) fn number<T: std::str::FromStr + ToString>(text: &str) -> Option<T> {
     text.parse().ok().filter(|value: &T| value.to_string() == text)
 }
 
 fn write_tags(tags: &[String]) -> String {
-    Json::Array(tags.iter().map(Json::string).collect()).to_text()
+    let mut out = Writer::new(Style::Go, String::new());
+    out.array(|out| tags.iter().for_each(|tag| out.item().string(tag)));
+    out.into_sink()
 }
 
 fn read_tags(text: &str) -> Option<Vec<String>> {
@@ -208,7 +195,7 @@ fn read_tags(text: &str) -> Option<Vec<String>> {
 fn read_rpc(text: &str) -> Option<Vec<RpcEndpoint>> {
     let list = Json::parse(text.as_bytes()).ok()?;
     let rpc = read_endpoints(Some(&list)).ok()?;
-    Some(rpc).filter(|rpc| !rpc.is_empty() && write_endpoints(rpc).to_text() == text)
+    Some(rpc).filter(|rpc| !rpc.is_empty() && endpoints_text(rpc) == text)
 }
 
 #[cfg(test)]
@@ -234,17 +221,19 @@ mod tests {
         instance.endpoints.insert("admin".into(), "[::1]:2".parse().unwrap());
         instance.rpc = vec![RpcEndpoint { name: "A.B".into(), ..RpcEndpoint::default() }];
         (instance.status, instance.status_reason) = (Status::Draining, Some("deploy".into()));
-        instance.metadata.insert("k".into(), "v".into());
+        instance.metadata.insert("k", "v");
         instance
     }
 
     #[test]
     fn what_is_spread_is_lifted() {
         let instance = full();
-        let mut back = Instance::new("s", "i", "h:1".parse().unwrap());
-        (back.metadata, back.status) = (spread(&instance, ALL), Status::OutOfService);
-        assert_eq!(back.metadata.len(), 10);
-        lift(&mut back, ALL);
+        let (mut back, mut metadata) =
+            (Instance::new("s", "i", "h:1".parse().unwrap()), spread(&instance, ALL));
+        back.status = Status::OutOfService;
+        assert_eq!(metadata.iter().count(), 10);
+        lift(&mut back, &mut metadata, ALL);
+        back.metadata = metadata.metadata();
         assert_eq!(back, instance);
         assert_eq!(check(&instance, ALL), Ok(()));
     }
@@ -264,12 +253,12 @@ mod tests {
             ("k", "v", false),
         ] {
             let mut instance = Instance::new("s", "i", "h:1".parse().unwrap());
-            instance.metadata.insert(key.into(), value.into());
+            instance.metadata.insert(key, value);
             let expected = if refused { Err(LayoutError::Reserved { key: key.into() }) } else { Ok(()) };
             assert_eq!(check(&instance, ALL), expected, "{key}={value}");
         }
         let mut both = full();
-        both.metadata.insert("menagerie.version".into(), String::new());
+        both.metadata.insert("menagerie.version", "");
         assert_eq!(check(&both, ALL), Err(LayoutError::Reserved { key: "menagerie.version".into() }));
     }
 }

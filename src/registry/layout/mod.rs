@@ -9,6 +9,7 @@ mod extras;
 mod fields;
 mod form;
 mod go_micro;
+mod pairs;
 mod plain;
 mod recognise;
 mod registrator;

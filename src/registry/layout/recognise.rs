@@ -154,7 +154,7 @@ fn by_payload(found: &Found<'_>) -> Option<Kind> {
     let json = Json::parse(found.data).ok()?;
     let has = |name: &str| json.exact(name).is_some();
     let class = json.exact("payload").and_then(|payload| payload.exact("@class")).and_then(Json::as_str);
-    let first = |name: &str| json.exact(name).and_then(Json::as_array).and_then(<[Json]>::first);
+    let first = |name: &str| json.exact(name).and_then(Json::as_array).and_then(|items| items.first());
     match class {
         Some(class) if class.starts_with("org.springframework.cloud.zookeeper.") => {
             return Some(Kind::SpringCloud);

@@ -98,7 +98,7 @@ fn what_curator_wrote_with_springs_payload() {
     ];
     assert_eq!(read_back(&layout, "svc", &records), expected);
     let full = instance(&layout, "svc", records.last().unwrap());
-    assert_eq!((full.weight, full.zone.as_deref(), &*full.metadata["k"]), (3, Some("z1"), ODD));
+    assert_eq!((full.weight, full.zone.as_deref(), full.metadata.get("k").unwrap()), (3, Some("z1"), ODD));
 }
 
 #[test]
@@ -106,7 +106,7 @@ fn what_curator_wrote_with_dubbos_payload() {
     let records = records(include_str!("recorded/dubbo-application.txt"));
     let layout = DubboApplication::at("/recorded/dubbo", "/recorded/metadata").unwrap();
     assert_eq!(read_back(&layout, "shop", &records), ["10.0.0.5:20880 10.0.0.5:20880 Up alone"]);
-    assert_eq!(instance(&layout, "shop", &records[0]).metadata["k"], ODD);
+    assert_eq!(instance(&layout, "shop", &records[0]).metadata.get("k").unwrap(), ODD);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn what_go_wrote_with_go_micros_structs() {
     assert_eq!(read_back(&layout, "recorded/greeter", &records), expected);
     for record in records.iter().filter(|record| record.path.contains("full")) {
         let full = instance(&layout, "recorded/greeter", record);
-        assert_eq!((&*full.metadata["odd"], &*full.version), (ODD, "1"));
+        assert_eq!((full.metadata.get("odd").unwrap(), &*full.version), (ODD, "1"));
         assert_eq!(full.rpc[0].request.as_ref().unwrap().values[0].name, "name");
     }
 }
@@ -153,7 +153,7 @@ fn what_twitters_own_library_wrote() {
     let layout = ServerSet::at("/interop/twitter").unwrap();
     assert_eq!(read_back(&layout, "web", &records), ["member_0000000000 10.0.0.5:8080 Up"]);
     let read = instance(&layout, "web", &records[0]);
-    assert_eq!((read.endpoints["admin"].port(), &*read.metadata["menagerie.shard"]), (9990, "3"));
+    assert_eq!((read.endpoints["admin"].port(), read.metadata.get("menagerie.shard").unwrap()), (9990, "3"));
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_was_written_as_dubbo_does() {
         let layout = DubboInterface::at(root).unwrap().encoder(encoder);
         let read = instance(&layout, "org.x.Demo$Inner", &records[0]);
         assert_eq!((&*read.version, read.registered_at_ms), ("1.0*~", Some(1_700_000_000_000)));
-        assert_eq!(read.metadata["methods"], "sayHello,sayBye");
+        assert_eq!(read.metadata.get("methods").unwrap(), "sayHello,sayBye");
         let bare = Instance { carried: None, ..read };
         assert_eq!(layout.leaf(&bare).unwrap().path(), records[0].path);
         let expected = [format!("10.0.0.5:20880 10.0.0.5:20880 Up{alone}")];

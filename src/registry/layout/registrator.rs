@@ -4,15 +4,13 @@
 //! or its body. Names are not escaped: a slash is refused. The name is `<ip>:<port>` without brackets around IPv6, as
 //! Registrator puts it together (`zookeeper.go`; its documentation says otherwise).
 
-use std::collections::BTreeMap;
-
 use super::curator::{port, service_dir};
 use super::extras::{self, Extra};
-use super::fields::{filled_map, read_map, text};
+use super::fields::{read_map, text, write_pairs};
 use super::form::{self, Form};
 use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, check_root};
 use crate::registry::address::Address;
-use crate::registry::json::{Json, Style};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::model::Instance;
 
 const NAME: &str = "registrator";
@@ -64,37 +62,39 @@ impl Form for Registrator {
     const NAME: &'static str = NAME;
     const STYLE: Style = Style::Go;
 
-    fn to_json(&self, instance: &Instance) -> Json {
-        let mut attrs: BTreeMap<String, String> = extras::spread(instance, EXTRAS);
+    fn write<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
+        let mut attrs = extras::spread(instance, EXTRAS);
         let own = instance.id != unbracketed(&instance.address);
         if own {
             extras::put_id(&mut attrs, &instance.id);
         }
-        let port = || Json::number(instance.address.port());
-        Json::object([
-            ("Name", Json::string(&instance.service)),
-            ("IP", Json::string(instance.address.host())),
-            ("PublicPort", port()),
-            ("PrivatePort", port()),
-            ("ContainerID", Json::string(if own { &*instance.id } else { "" })),
-            ("Tags", Json::Array(instance.tags.iter().map(Json::string).collect())),
-            ("Attrs", filled_map(&attrs)),
-        ])
+        let port = instance.address.port();
+        out.object(|out| {
+            out.member("Name").string(&instance.service);
+            out.member("IP").string(instance.address.host());
+            out.member("PublicPort").number(port);
+            out.member("PrivatePort").number(port);
+            out.member("ContainerID").string(if own { &instance.id } else { "" });
+            let tags = |out: &mut Writer<S>| instance.tags.iter().for_each(|tag| out.item().string(tag));
+            out.member("Tags").array(tags);
+            write_pairs(attrs.iter(), out.member("Attrs"));
+        });
     }
 
-    fn instance_of(&self, service: &str, json: &Json, leaf_name: &str) -> Result<Instance, ReadError> {
+    fn instance_of(&self, service: &str, json: &Json<'_>, leaf_name: &str) -> Result<Instance, ReadError> {
         let port = port(json, "PublicPort")?.ok_or(ReadError::Field { field: "PublicPort" })?;
         let mut instance = Instance::new(service, leaf_name, Address::new(text(json, "IP")?, port)?);
-        instance.metadata = read_map(json.member("Attrs"), "Attrs")?;
+        let mut attrs = read_map(json.member("Attrs"), "Attrs")?;
         instance.tags = read_tags(json.member("Tags"))?;
         let place = unbracketed(&instance.address);
-        instance.id = extras::take_id(&mut instance.metadata, |id| id != place).unwrap_or(place);
-        extras::lift(&mut instance, EXTRAS);
+        instance.id = extras::take_id(&mut attrs, |id| id != place).unwrap_or(place);
+        extras::lift(&mut instance, &mut attrs, EXTRAS);
+        instance.metadata = attrs.metadata();
         Ok(instance)
     }
 }
 
-fn read_tags(tags: Option<&Json>) -> Result<Vec<String>, ReadError> {
+fn read_tags(tags: Option<&Json<'_>>) -> Result<Vec<String>, ReadError> {
     let malformed = || ReadError::Field { field: "Tags" };
     match tags {
         None | Some(Json::Null) => Ok(Vec::new()),

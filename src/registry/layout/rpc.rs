@@ -1,39 +1,49 @@
 //! Procedures as go-micro describes them in JSON, and as other layouts carry them in their metadata.
 
 use super::ReadError;
-use super::fields::{filled_map, optional_text, read_map};
-use crate::registry::json::Json;
+use super::fields::{optional_text, read_metadata, write_pairs};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::model::{RpcEndpoint, RpcValue};
 
-pub(super) fn write_endpoints(endpoints: &[RpcEndpoint]) -> Json {
+pub(super) fn write_endpoints<S: Sink>(endpoints: &[RpcEndpoint], out: &mut Writer<S>) {
     if endpoints.is_empty() {
-        return Json::Null;
+        return out.null();
     }
-    let write = |endpoint: &RpcEndpoint| {
-        Json::object([
-            ("name", Json::string(&endpoint.name)),
-            ("request", endpoint.request.as_ref().map_or(Json::Null, write_value)),
-            ("response", endpoint.response.as_ref().map_or(Json::Null, write_value)),
-            ("metadata", filled_map(&endpoint.metadata)),
-        ])
+    let write = |endpoint: &RpcEndpoint, out: &mut Writer<S>| {
+        out.member("name").string(&endpoint.name);
+        write_value(endpoint.request.as_ref(), out.member("request"));
+        write_value(endpoint.response.as_ref(), out.member("response"));
+        write_pairs(&endpoint.metadata, out.member("metadata"));
     };
-    Json::Array(endpoints.iter().map(write).collect())
+    out.array(|out| {
+        endpoints.iter().for_each(|endpoint| out.item().object(|out| write(endpoint, out)));
+    });
 }
 
-fn write_value(value: &RpcValue) -> Json {
-    let values = match &value.values[..] {
-        [] => Json::Null,
-        values => Json::Array(values.iter().map(write_value).collect()),
-    };
-    Json::object([
-        ("name", Json::string(&value.name)),
-        ("type", Json::string(&value.kind)),
-        ("values", values),
-    ])
+/// The same as a text of its own.
+pub(super) fn endpoints_text(endpoints: &[RpcEndpoint]) -> String {
+    let mut out = Writer::new(Style::Go, String::new());
+    write_endpoints(endpoints, &mut out);
+    out.into_sink()
 }
 
-pub(super) fn read_endpoints(value: Option<&Json>) -> Result<Vec<RpcEndpoint>, ReadError> {
-    let read = |endpoint: &Json| {
+// As deep as the model lets values be.
+fn write_value<S: Sink>(value: Option<&RpcValue>, out: &mut Writer<S>) {
+    let Some(value) = value else { return out.null() };
+    out.object(|out| {
+        out.member("name").string(&value.name);
+        out.member("type").string(&value.kind);
+        match &value.values[..] {
+            [] => out.member("values").null(),
+            values => out
+                .member("values")
+                .array(|out| values.iter().for_each(|value| write_value(Some(value), out.item()))),
+        }
+    });
+}
+
+pub(super) fn read_endpoints(value: Option<&Json<'_>>) -> Result<Vec<RpcEndpoint>, ReadError> {
+    let read = |endpoint: &Json<'_>| {
         let planted = planted!("fuzz_registry_payload");
         if planted && endpoint.member("metadata").is_some_and(|map| matches!(map, Json::Object(_))) {
             panic!("planted: fuzz_registry_payload")
@@ -42,13 +52,13 @@ pub(super) fn read_endpoints(value: Option<&Json>) -> Result<Vec<RpcEndpoint>, R
             name: optional_text(endpoint, "name")?.to_owned(),
             request: read_value(endpoint.member("request"))?,
             response: read_value(endpoint.member("response"))?,
-            metadata: read_map(endpoint.member("metadata"), "endpoints")?,
+            metadata: read_metadata(endpoint.member("metadata"), "endpoints")?,
         })
     };
     list(value)?.iter().map(read).collect()
 }
 
-fn read_value(value: Option<&Json>) -> Result<Option<RpcValue>, ReadError> {
+fn read_value(value: Option<&Json<'_>>) -> Result<Option<RpcValue>, ReadError> {
     let Some(value @ Json::Object(_)) = value else { return Ok(None) };
     let inner = list(value.member("values"))?;
     let values = inner.iter().filter_map(|inner| read_value(Some(inner)).transpose());
@@ -59,7 +69,7 @@ fn read_value(value: Option<&Json>) -> Result<Option<RpcValue>, ReadError> {
     }))
 }
 
-fn list(value: Option<&Json>) -> Result<&[Json], ReadError> {
+fn list<'v, 'a>(value: Option<&'v Json<'a>>) -> Result<&'v [Json<'a>], ReadError> {
     match value {
         None | Some(Json::Null) => Ok(&[]),
         Some(Json::Array(items)) => Ok(items),

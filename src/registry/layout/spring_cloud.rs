@@ -3,14 +3,13 @@
 //! Read by applications with `spring-cloud-starter-zookeeper-discovery`. Their reader throws on any other payload class,
 //! for all instances of the service: nothing else may be registered below the same directory.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::curator::{Payload, Schema, same_id, service_dir};
 use super::extras::{self, Extra};
 use super::form::{self, Form};
 use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, check_component, check_root};
-use crate::registry::json::{Json, Style};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::limits::SPRING_DRAIN_GRACE;
 use crate::registry::model::{Instance, Status};
 
@@ -82,19 +81,20 @@ impl Form for SpringCloud {
     const NAME: &'static str = NAME;
     const STYLE: Style = Style::Jackson;
 
-    fn to_json(&self, instance: &Instance) -> Json {
-        let mut metadata: BTreeMap<String, String> = extras::spread(instance, EXTRAS);
-        metadata.insert(STATUS.to_owned(), word(instance.status).to_owned());
-        self.schema.write(instance, &instance.id, metadata)
+    fn write<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
+        let mut metadata = extras::spread(instance, EXTRAS);
+        metadata.insert(STATUS, word(instance.status));
+        self.schema.write(instance, &instance.id, metadata, out);
     }
 
-    fn instance_of(&self, service: &str, json: &Json, _: &str) -> Result<Instance, ReadError> {
-        let mut instance = self.schema.read(service, json)?;
-        let word = instance.metadata.remove(STATUS).unwrap_or_default();
+    fn instance_of(&self, service: &str, json: &Json<'_>, _: &str) -> Result<Instance, ReadError> {
+        let (mut instance, mut metadata) = self.schema.read(service, json)?;
+        let word = metadata.remove(STATUS).unwrap_or_default();
         if !word.trim().is_empty() && word != UP {
             instance.status = Status::OutOfService;
         }
-        extras::lift(&mut instance, EXTRAS);
+        extras::lift(&mut instance, &mut metadata, EXTRAS);
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 }

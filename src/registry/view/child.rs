@@ -25,7 +25,23 @@ pub(super) enum Held {
     Instance(Arc<Instance>),
     /// It stands for none, and says something of those that do.
     Rule(Arc<Rule>),
-    Invalid(InvalidReason),
+    /// In a box: children are many, and most are none.
+    Invalid(Box<InvalidReason>),
+}
+
+impl Held {
+    pub(super) fn invalid(reason: impl Into<InvalidReason>) -> Self {
+        Self::Invalid(Box::new(reason.into()))
+    }
+
+    /// Whether it was told by what the child holds.
+    pub(super) fn has_data(&self) -> bool {
+        match self {
+            Self::Unread => false,
+            Self::Instance(_) | Self::Rule(_) => true,
+            Self::Invalid(reason) => matches!(**reason, InvalidReason::Malformed(_)),
+        }
+    }
 }
 
 /// Why a child is to be read.

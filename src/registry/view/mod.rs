@@ -11,6 +11,7 @@
 mod child;
 mod chunks;
 mod hold_back;
+mod list;
 mod pace;
 mod read;
 mod rules;
@@ -35,6 +36,7 @@ pub use self::set::{Change, Entry, Set, Updated};
 pub use self::stats::ViewStats;
 use super::layout::{Found, Layout, LayoutError};
 use super::limits::{CHUNK_REQUEST_LEN_BYTES, READS_IN_FLIGHT};
+use super::metadata::Metadata;
 use super::read_failure::ReadFailure;
 
 /// One service's instances, kept up to date by reads that it asks for.
@@ -76,6 +78,8 @@ pub struct View {
     changed: bool,
     current: Option<Arc<Set>>,
     announced: Option<Arc<Set>>,
+    /// Of the instance that was read last.
+    last_metadata: Metadata,
     invalid_seen: u64,
     /// Moves with every child that begins or ceases to stand for no instance.
     invalid_version: u64,
@@ -131,6 +135,7 @@ impl View {
             changed: false,
             current: None,
             announced: None,
+            last_metadata: Metadata::new(),
             invalid_seen: 0,
             invalid_version: 0,
             events: 0,
@@ -179,7 +184,7 @@ impl View {
     /// The children that stand for no instance now.
     pub fn invalid(&self) -> impl Iterator<Item = Invalid> {
         let among = self.children.iter().filter_map(|(leaf, child)| match &child.held {
-            Held::Invalid(reason) => Some(Invalid { leaf: Arc::clone(leaf), reason: reason.clone() }),
+            Held::Invalid(reason) => Some(Invalid { leaf: Arc::clone(leaf), reason: (**reason).clone() }),
             _ => None,
         });
         among.chain(self.beside.invalid.iter().cloned())
@@ -364,61 +369,21 @@ impl View {
         names
     }
 
-    /// The answer to [`Read::Children`]. No node is an answer too: no children.
-    pub fn on_children<N: AsRef<str>>(
-        &mut self,
-        id: ReadId,
-        names: Result<impl IntoIterator<Item = N>, ReadFailure>,
-    ) {
-        let Some(read) = self.in_flight.remove(&id) else { return };
-        self.list_asked = false;
-        match names {
-            Ok(names) => {
-                self.listed(read.begun, names.into_iter().map(|name| Arc::from(name.as_ref())).collect())
-            }
-            Err(ReadFailure::Refused(ErrorCode::NO_NODE)) => self.listed(read.begun, Vec::new()),
-            Err(failure) => self.pause(failure),
-        }
-        self.publish();
-    }
-
-    fn listed(&mut self, begun: u64, mut names: Vec<Arc<str>>) {
-        self.last_failure = None;
-        self.list_dirty = self.list_dirty.filter(|mark| *mark > begun);
-        names.sort_unstable();
-        names.dedup();
-        let missing = |name: &&Arc<str>| names.binary_search(name).is_err();
-        let gone: Vec<Arc<str>> = self.children.keys().filter(missing).cloned().collect();
-        let resync = self.resync.as_ref().is_some_and(|resync| begun > resync.mark);
-        for name in names {
-            if !self.children.contains_key(&name) {
-                self.mark(&name, Marked::ByRead);
-            }
-            if resync {
-                self.owe(&name);
-            }
-        }
-        // Missing in a list is a reason to look, not to remove: it may be older than what is known.
-        for name in gone {
-            if is_child_name(&name) { self.mark(&name, Marked::ByRead) } else { self.remove(&name) }
-        }
-    }
-
     /// The answer to [`Read::Data`]: one item a path, in their order, and the bytes of the reply.
     pub fn on_data(&mut self, id: ReadId, reply: Result<(Vec<Item>, usize), ReadFailure>) {
-        let Some(read) = self.in_flight.remove(&id) else { return };
+        let Some(mut read) = self.in_flight.remove(&id) else { return };
         let paths = read.names.len();
         match reply {
             Ok((items, len_bytes)) => {
                 self.chunk.on_reply(paths, len_bytes);
                 self.last_failure = None;
-                let short = items.len() < paths;
-                for (name, item) in read.names.iter().zip(items) {
-                    self.found(name, read.begun, item);
-                }
-                if short {
+                if items.len() < paths {
                     self.pause(ReadFailure::Refused(ErrorCode::API_ERROR));
                 }
+                let mut items = items.into_iter();
+                let mut over =
+                    |name: &Arc<str>| items.next().is_some_and(|item| self.found(name, read.begun, item));
+                read.names.retain(|name| !over(name));
             }
             Err(ReadFailure::TooLarge) => self.too_large(&read),
             Err(failure) => self.pause(failure),
@@ -429,18 +394,17 @@ impl View {
         self.publish();
     }
 
-    fn found(&mut self, name: &Arc<str>, begun: u64, item: Item) {
+    /// What a read found in place of a child. Says whether nothing more is to be done about it.
+    fn found(&mut self, name: &Arc<str>, begun: u64, item: Item) -> bool {
         match item {
             Ok((data, stat)) => {
                 let found = Found { name, data: &data, stat };
                 let held = self.hold(&found);
                 if matches!(held, Held::Invalid(_)) && planted!("registry_malformed_fails") {
-                    return self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
+                    self.pause(ReadFailure::Refused(ErrorCode::MARSHALLING_ERROR));
+                    return false;
                 }
-                self.settle(name, begun, Some(held));
-                if let Some(child) = self.children.get_mut(name) {
-                    child.share = usize::MAX;
-                }
+                self.settle(name, begun, Some(held))
             }
             Err(ErrorCode::NO_NODE) => {
                 let hasty = planted!("registry_early_no_node");
@@ -448,15 +412,17 @@ impl View {
                 if self.children.get(name).is_some_and(clean) {
                     self.remove(name);
                 }
+                false
             }
-            Err(ErrorCode::NO_AUTH) => self.settle(name, begun, Some(Held::Invalid(InvalidReason::NoAuth))),
+            Err(ErrorCode::NO_AUTH) => self.settle(name, begun, Some(Held::invalid(InvalidReason::NoAuth))),
             Err(code) => {
                 // What was read before stays; what never was is listed, so that the others need not wait for it.
                 let unread = self.children.get(name).is_some_and(|child| matches!(child.held, Held::Unread));
-                let held = unread.then_some(Held::Invalid(InvalidReason::Refused(code)));
+                let held = unread.then_some(Held::invalid(InvalidReason::Refused(code)));
                 self.settle(name, begun, held);
                 self.mark(name, Marked::ByRead);
                 self.pause(ReadFailure::Refused(code));
+                false
             }
         }
     }
@@ -465,7 +431,7 @@ impl View {
         let paths = read.names.len();
         self.chunk.on_too_large(paths);
         if let [name] = &read.names[..] {
-            self.settle(name, read.begun, Some(Held::Invalid(InvalidReason::TooLarge)));
+            self.settle(name, read.begun, Some(Held::invalid(InvalidReason::TooLarge)));
         }
         for name in &read.names {
             if let Some(child) = self.children.get_mut(name) {
@@ -474,20 +440,26 @@ impl View {
         }
     }
 
-    /// A read begun at `begun` has told what a child holds, or that what it holds shall stay.
-    fn settle(&mut self, name: &str, begun: u64, held: Option<Held>) {
-        let Some(child) = self.children.get_mut(name) else { return };
+    /// A read begun at `begun` has told what a child holds, or that what it holds shall stay. Says whether the read is over
+    /// for the child, and no other is due.
+    fn settle(&mut self, name: &str, begun: u64, held: Option<Held>) -> bool {
+        let Some(child) = self.children.get_mut(name) else { return true };
         child.dirty = child.dirty.filter(|mark| *mark > begun);
+        let is_over = child.dirty.is_none();
+        child.asked &= !is_over;
+        if held.as_ref().is_some_and(Held::has_data) {
+            child.share = usize::MAX;
+        }
         if let Some(resync) = self.resync.as_mut().filter(|resync| child.owed && begun > resync.mark) {
             child.owed = false;
             resync.owed -= 1;
         }
-        let Some(held) = held else { return };
+        let Some(held) = held else { return is_over };
         match (&child.held, &held) {
             // The same instance keeps its place in memory, which makes sets cheap to compare.
-            (Held::Instance(old), Held::Instance(new)) if old == new => return,
-            (Held::Invalid(old), Held::Invalid(new)) if old == new => return,
-            (Held::Rule(old), Held::Rule(new)) if old == new => return,
+            (Held::Instance(old), Held::Instance(new)) if old == new => return is_over,
+            (Held::Invalid(old), Held::Invalid(new)) if old == new => return is_over,
+            (Held::Rule(old), Held::Rule(new)) if old == new => return is_over,
             (_, Held::Invalid(_)) => self.invalid_seen += 1,
             _ => {}
         }
@@ -495,6 +467,7 @@ impl View {
         self.invalid_version += u64::from(held_invalid(&child.held) || held_invalid(&held));
         self.changed |= child.held.shows() || held.shows();
         child.held = held;
+        is_over
     }
 
     fn remove(&mut self, name: &str) {
@@ -513,7 +486,7 @@ impl View {
         if !is_child_name(name) {
             self.invalid_seen += u64::from(matches!(child.held, Held::Unread));
             self.invalid_version += 1;
-            child.held = Held::Invalid(InvalidReason::Name);
+            child.held = Held::invalid(InvalidReason::Name);
             return;
         }
         child.dirty = Some(self.clock);

@@ -73,17 +73,22 @@ impl View {
     }
 
     /// What a child stands for.
-    pub(super) fn hold(&self, found: &Found<'_>) -> Held {
+    pub(super) fn hold(&mut self, found: &Found<'_>) -> Held {
         let error = match self.layout.read(&self.service, found) {
-            Ok(instance) => return Held::Instance(Arc::new(instance)),
+            Ok(mut instance) => {
+                // Most instances of a service say the same of themselves.
+                instance.metadata.share(&self.last_metadata);
+                self.last_metadata.clone_from(&instance.metadata);
+                return Held::Instance(Arc::new(instance));
+            }
             Err(error) => error,
         };
         match self.layout.rule(found) {
             // Where rules have a directory, they stand nowhere else.
-            _ if self.beside.dir.is_some() => Held::Invalid(error.into()),
+            _ if self.beside.dir.is_some() => Held::invalid(error),
             Ok(Some(rule)) => Held::Rule(Arc::new(rule)),
-            Ok(None) => Held::Invalid(error.into()),
-            Err(error) => Held::Invalid(error.into()),
+            Ok(None) => Held::invalid(error),
+            Err(error) => Held::invalid(error),
         }
     }
 

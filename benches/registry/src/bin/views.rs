@@ -1,4 +1,5 @@
-//! What views cost on a real Apache ZooKeeper 3.9: the first full reading, one change, memory, and many consumers at one change.
+//! What views cost on a real Apache ZooKeeper 3.9: the first full reading, one change, many services, and many consumers
+//! at one change.
 //!
 //! ```text
 //! cargo run --release --manifest-path benches/registry/Cargo.toml --bin views
@@ -7,43 +8,28 @@
 //! prints a line of JSON for each row. It needs Apache ZooKeeper below `target/zookeeper` (`tests/unpack`) and Java.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use menagerie::Client;
 use menagerie::registry::layout::{Found, GoMicro, Layout, LeafStat};
 use menagerie::registry::view::Pace;
-use menagerie::registry::{Discovery, Instance, ServiceStats, Services, ZooKeeper};
-use menagerie_ensemble::{Ensemble, Version};
-use peak_alloc::PeakAlloc;
+use menagerie::registry::{Discovery, ServiceStats, Services, ZooKeeper};
+use registry_figures::{discover, fill, instance, millis, now, start};
 use serde_json::json;
 use tokio::task::JoinSet;
-
-#[global_allocator]
-static ALLOCATED: PeakAlloc = PeakAlloc;
 
 /// Repetitions of what is timed; the best is printed.
 const ROUNDS: usize = 30;
 
 fn main() -> Result<()> {
-    ensure!(!cfg!(debug_assertions), "figures of a debug build mean nothing: build with --release");
-    // The tests' servers take the collector and the compiler that start fastest: here, the defaults.
-    let ensemble = Ensemble::builder(Version::V3_9)
-        .heap_mib(512)
-        .jvm_flag("-XX:-UseSerialGC")
-        .jvm_flag("-XX:TieredStopAtLevel=4")
-        .config("forceSync", "no")
-        .config("maxClientCnxns", 0)
-        .start()
-        .context("Apache ZooKeeper")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (ensemble, runtime) = start()?;
     runtime.block_on(run(&ensemble.connect_string()))
 }
 
 async fn run(connect: &str) -> Result<()> {
     let writer = Client::connect(connect).await?;
     let paths = fill(&writer, "large", 10_000).await?;
-    memory(connect, &paths).await?;
     first_view(connect, &paths).await?;
     if std::env::args().any(|word| word == "--first") {
         return Ok(());
@@ -51,55 +37,6 @@ async fn run(connect: &str) -> Result<()> {
     one_change(&writer, connect, &paths).await?;
     many_services(&writer, connect).await?;
     many_consumers(&writer, connect).await
-}
-
-/// An instance as a go-micro service registers itself.
-fn instance(service: &str, number: usize) -> Result<Instance> {
-    let address = format!("10.{}.{}.{}:8080", number / 65_536, number / 256 % 256, number % 256).parse()?;
-    let mut instance =
-        Instance::new(service, format!("{service}-{number:08x}-7c1e-4c1d-9d53-bb1c58a0c5f1"), address);
-    instance.version = "latest".into();
-    for (key, value) in
-        [("protocol", "mucp"), ("server", "mucp"), ("transport", "http"), ("registry", "zookeeper")]
-    {
-        instance.metadata.insert(key.into(), value.into());
-    }
-    Ok(instance)
-}
-
-/// Registers so many, 500 a transaction, and gives their paths.
-async fn fill(client: &Client, service: &str, count: usize) -> Result<Vec<String>> {
-    let layout = GoMicro::new();
-    let first = layout.leaf(&instance(service, 0)?)?;
-    for dir in first.ancestors() {
-        if client.exists(dir.as_str()).await?.is_none() {
-            client.create(dir.as_str()).await?;
-        }
-    }
-    let mut paths = Vec::with_capacity(count);
-    for start in (0..count).step_by(500) {
-        let mut transaction = client.transaction();
-        for number in start..(start + 500).min(count) {
-            let leaf = layout.leaf(&instance(service, number)?)?;
-            paths.push(leaf.path());
-            transaction = transaction.create_with(leaf.path(), leaf.data, |create| create.ephemeral());
-        }
-        transaction.commit().await?;
-    }
-    Ok(paths)
-}
-
-fn now() -> Instant {
-    #[expect(clippy::disallowed_methods, reason = "what measures reads the clock")]
-    Instant::now()
-}
-
-fn millis(span: Duration) -> f64 {
-    (span.as_secs_f64() * 1e6).round() / 1e3
-}
-
-async fn discover(client: &Client, service: &str) -> Result<Services> {
-    Ok(ZooKeeper::new(client, GoMicro::new()).discover(service).await?)
 }
 
 /// The whole service by a view, and by one pipelined getData for each instance.
@@ -164,23 +101,6 @@ async fn changed(services: &Services, before: ServiceStats) -> Result<ServiceSta
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
     Ok(services.stats())
-}
-
-/// What a view keeps in the heap, once its session has given its buffers back.
-async fn memory(connect: &str, paths: &[String]) -> Result<()> {
-    let client = Client::connect(connect).await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let before = ALLOCATED.current_usage();
-    let services = discover(&client, "large").await?;
-    tokio::time::sleep(Duration::from_secs(1)).await;
-    let bytes = ALLOCATED.current_usage().saturating_sub(before) / paths.len();
-    let metadata = services.snapshot().iter().next().map_or(0, |one| one.metadata.len());
-    println!(
-        "{}",
-        json!({"row": "memory", "instances": paths.len(), "metadata_each": metadata, "bytes_an_instance": bytes,
-            "at_most": 1024, "holds": bytes < 1024})
-    );
-    Ok(client.close().await?)
 }
 
 async fn one_change(writer: &Client, connect: &str, paths: &[String]) -> Result<()> {

@@ -4,10 +4,11 @@
 //! serves stands elsewhere: in a znode for each revision of the application's metadata, and in the lists of applications
 //! by interface.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::registry::json::{Json, Style};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::layout::curator::{Payload, Schema, service_dir};
 use crate::registry::layout::extras::{self, Extra};
 use crate::registry::layout::form::{self, Form};
@@ -99,46 +100,56 @@ impl DubboApplication {
     }
 
     /// What is added to the metadata of an instance that does not say it.
-    fn defaults(&self, instance: &Instance) -> [(&'static str, String); 3] {
-        let endpoint = Json::object([
-            ("port", Json::number(instance.address.port())),
-            ("protocol", Json::string(&self.protocol)),
-        ]);
-        let endpoints = Json::Array(vec![endpoint]).to_text_as(Style::Jackson);
-        [(ENDPOINTS, endpoints), (REVISION, self.revision(instance)), (STORAGE, "remote".to_owned())]
+    fn defaults(&self, instance: &Instance) -> [(&'static str, Cow<'static, str>); 3] {
+        let mut endpoints = Writer::new(Style::Jackson, String::new());
+        endpoints.array(|out| {
+            out.item().object(|out| {
+                out.member("port").number(instance.address.port());
+                out.member("protocol").string(&self.protocol);
+            });
+        });
+        [
+            (ENDPOINTS, endpoints.into_sink().into()),
+            (REVISION, self.revision(instance)),
+            (STORAGE, "remote".into()),
+        ]
     }
 
     /// The same for the same interfaces at the same port, and another for any other.
-    fn revision(&self, instance: &Instance) -> String {
+    fn revision(&self, instance: &Instance) -> Cow<'static, str> {
         if self.interfaces.is_empty() || planted!("layout_dubbo_no_revision") {
-            return "0".to_owned();
+            return "0".into();
         }
-        let services = self.services(instance).to_text_as(Style::Jackson);
-        format!(
-            "{}{}",
-            sequence::number(&services),
-            sequence::number(&format!("{}{services}", instance.service))
-        )
+        let mut services = Writer::new(Style::Jackson, String::new());
+        self.write_services(instance, &mut services);
+        let services = services.into_sink();
+        let of_all = sequence::number(&format!("{}{services}", instance.service));
+        format!("{}{of_all}", sequence::number(&services)).into()
     }
 
-    fn services(&self, instance: &Instance) -> Json {
-        let mut services = BTreeMap::new();
-        for interface in &self.interfaces {
+    fn write_services<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
+        let key = |interface: &Interface| {
             let Interface { name, group, version } = interface;
             let group_part = if group.is_empty() { String::new() } else { format!("{group}/") };
             let version_part = if version.is_empty() { String::new() } else { format!(":{version}") };
-            let described = Json::object([
-                ("name", Json::string(name)),
-                ("group", Json::string(group)),
-                ("version", Json::string(version)),
-                ("protocol", Json::string(&self.protocol)),
-                ("port", Json::number(instance.address.port())),
-                ("path", Json::string(name)),
-                ("params", Json::object([])),
-            ]);
-            services.insert(format!("{group_part}{name}{version_part}:{}", self.protocol), described);
-        }
-        Json::Object(services.into_iter().collect())
+            format!("{group_part}{name}{version_part}:{}", self.protocol)
+        };
+        let services: BTreeMap<_, _> =
+            self.interfaces.iter().map(|interface| (key(interface), interface)).collect();
+        let write = |interface: &Interface, out: &mut Writer<S>| {
+            out.member("name").string(&interface.name);
+            out.member("group").string(&interface.group);
+            out.member("version").string(&interface.version);
+            out.member("protocol").string(&self.protocol);
+            out.member("port").number(instance.address.port());
+            out.member("path").string(&interface.name);
+            out.member("params").object(|_| {});
+        };
+        out.object(|out| {
+            for (key, interface) in services {
+                out.member(&key).object(|out| write(interface, out));
+            }
+        });
     }
 }
 
@@ -152,29 +163,28 @@ impl Form for DubboApplication {
     const NAME: &'static str = NAME;
     const STYLE: Style = Style::Jackson;
 
-    fn to_json(&self, instance: &Instance) -> Json {
+    fn write<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
         let mut metadata = extras::spread(instance, EXTRAS);
         for (key, value) in self.defaults(instance) {
-            metadata.entry(key.to_owned()).or_insert(value);
+            metadata.complete(key, value);
         }
         let place = unbracketed(&instance.address);
         if instance.id != place {
             extras::put_id(&mut metadata, &instance.id);
         }
-        self.schema.write(instance, &place, metadata)
+        self.schema.write(instance, &place, metadata, out);
     }
 
-    fn instance_of(&self, service: &str, json: &Json, _: &str) -> Result<Instance, ReadError> {
-        let mut instance = self.schema.read(service, json)?;
+    fn instance_of(&self, service: &str, json: &Json<'_>, _: &str) -> Result<Instance, ReadError> {
+        let (mut instance, mut metadata) = self.schema.read(service, json)?;
         let place = unbracketed(&instance.address);
-        instance.id = extras::take_id(&mut instance.metadata, |id| id != place).unwrap_or(place);
-        extras::lift(&mut instance, EXTRAS);
+        instance.id = extras::take_id(&mut metadata, |id| id != place).unwrap_or(place);
+        extras::lift(&mut instance, &mut metadata, EXTRAS);
         // What follows from the instance follows it.
         for (key, value) in self.defaults(&instance) {
-            if instance.metadata.get(key) == Some(&value) {
-                instance.metadata.remove(key);
-            }
+            metadata.take(key, |present| (*present == *value).then_some(()));
         }
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 }
@@ -229,14 +239,16 @@ impl Layout for DubboApplication {
         }
         let application = &instance.service;
         let dir = service_dir(&format!("{}/metadata", self.metadata_root), application)?;
-        let revision = instance.metadata.get(REVISION).cloned().unwrap_or_else(|| self.revision(instance));
+        let given = instance.metadata.get(REVISION);
+        let revision = given.map_or_else(|| self.revision(instance).into_owned(), str::to_owned);
         check_component("revision", &revision)?;
-        let description = Json::object([
-            ("app", Json::string(application)),
-            ("revision", Json::string(&revision)),
-            ("services", self.services(instance)),
-        ]);
-        let data = description.to_text_as(Style::Jackson).into();
+        let mut description = Writer::new(Style::Jackson, String::new());
+        description.object(|out| {
+            out.member("app").string(application);
+            out.member("revision").string(&revision);
+            self.write_services(instance, out.member("services"));
+        });
+        let data = description.into_sink().into();
         let (mode, parents) = (LeafMode::Persistent, ParentMode::Persistent);
         let mut further = vec![Further::Shared(Leaf { dir, name: revision, data, mode, parents })];
         if application.contains(',') {

@@ -78,7 +78,7 @@ impl DubboOverride {
         let of_provider = |key: &str| match key {
             "version" => Some(provider.version.as_str()),
             "interface" => Some(provider.service.as_str()),
-            _ => provider.metadata.get(key).map(String::as_str),
+            _ => provider.metadata.get(key),
         };
         let asked = |(key, value): (&String, &String)| {
             let key = match key.strip_prefix('~') {
@@ -131,9 +131,11 @@ impl DubboOverride {
                     || key.starts_with("menagerie.")
                     || ABOUT_ITSELF.contains(&key) => {}
                 key if self.is_absent => {
-                    provider.metadata.entry(key.to_owned()).or_insert_with(|| value.clone());
+                    if !provider.metadata.contains_key(key) {
+                        provider.metadata.insert(key, value);
+                    }
                 }
-                key => drop(provider.metadata.insert(key.to_owned(), value.clone())),
+                key => drop(provider.metadata.insert(key, value)),
             }
         }
     }
@@ -150,8 +152,8 @@ mod tests {
     fn provider() -> Instance {
         let mut provider = Instance::new("org.x.Demo", "10.0.0.5:20880", "10.0.0.5:20880".parse().unwrap());
         (provider.version, provider.weight) = ("1.0".into(), 100);
-        provider.metadata.insert("group".into(), "g".into());
-        provider.metadata.insert("timeout".into(), "1000".into());
+        provider.metadata.insert("group", "g");
+        provider.metadata.insert("timeout", "1000");
         provider
     }
 
@@ -182,7 +184,7 @@ mod tests {
         let slower = applied(&[
             "override://0.0.0.0/org.x.Demo?category=configurators&dynamic=false&application=menagerie&timeout=5000",
         ]);
-        assert_eq!(slower.unwrap().metadata["timeout"], "5000");
+        assert_eq!(slower.unwrap().metadata.get("timeout"), Some("5000"));
         let tagged = applied(&["override://0.0.0.0/org.x.Demo?dubbo.tag=blue"]).unwrap();
         assert_eq!((tagged.tags.len(), tagged.metadata.len()), (1, 2));
     }
@@ -235,7 +237,7 @@ mod tests {
         let absent =
             applied(&["absent://0.0.0.0/org.x.Demo?weight=9&timeout=9&retries=9&dubbo.tag=t"]).unwrap();
         assert_eq!(
-            (absent.weight, &*absent.metadata["timeout"], &*absent.metadata["retries"]),
+            (absent.weight, absent.metadata.get("timeout").unwrap(), absent.metadata.get("retries").unwrap()),
             (9, "1000", "9")
         );
         assert_eq!(applied(&[all, "absent://0.0.0.0/org.x.Demo?weight=9"]).unwrap().weight, 1);

@@ -3,15 +3,17 @@
 //! Read by Dubbo for Java and for Go. Both take what is no URL for nothing, and the data of a leaf for nothing too; Java
 //! writes its own address there, and so do we. As the name says all, a change is another leaf.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::configurator::DubboOverride;
-use super::url::{DubboUrl, Encoder, encode, unescape};
+use super::url::{DubboUrl, Encoder, Parts, encode, text_of, unescape};
 use crate::registry::address::{Address, shorten};
 use crate::registry::layout::extras::{self, Extra};
+use crate::registry::layout::pairs::Pairs;
 use crate::registry::layout::{
     Found, Further, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, Rule, check_component,
     check_payload, check_root, form,
@@ -30,7 +32,9 @@ const PATH: &str = "menagerie.path";
 
 pub(super) const TAG: &str = "dubbo.tag";
 
-const EXTRAS: &[Extra] = &[Extra::Zone("menagerie.zone"), Extra::Tags, Extra::Endpoints, Extra::Rpc];
+const EXTRAS: &[Extra] = &[ZONE, Extra::Tags, Extra::Endpoints, Extra::Rpc];
+const UNTAGGED: &[Extra] = &[ZONE, Extra::Endpoints, Extra::Rpc];
+const ZONE: Extra = Extra::Zone("menagerie.zone");
 
 /// A directory below an interface's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,18 +175,19 @@ impl DubboInterface {
         let fixed =
             [("category", "consumers"), ("check", "false"), ("interface", interface), ("side", "consumer")];
         url.parameters.extend(fixed.map(|(key, value)| (key.to_owned(), value.to_owned())));
-        let name = self.name_of(&url)?;
+        let name = self.name_of(&url.parts())?;
         let data = Bytes::copy_from_slice(host.as_bytes());
         Ok(Leaf { dir, name, data, mode: LeafMode::Ephemeral, parents: ParentMode::Persistent })
     }
 
     /// The name of the leaf that says this URL and nothing else.
-    fn name_of(&self, url: &DubboUrl) -> Result<String, LayoutError> {
-        let name = url.encode(self.encoder);
+    fn name_of(&self, url: &Parts<'_>) -> Result<String, LayoutError> {
+        let name = encode(&url.text(), self.encoder);
         if name.len() > LEAF_LEN_BYTES {
             return Err(LayoutError::NameTooLong { len_bytes: name.len() });
         }
-        match DubboUrl::decode(&name) {
+        let text = unescape(&name).unwrap_or_default();
+        match Parts::parse(&text) {
             Ok(back) if back == *url => Ok(name),
             _ => Err(LayoutError::NotExpressible {
                 what: "service, protocol or metadata",
@@ -192,45 +197,42 @@ impl DubboInterface {
     }
 
     /// The URL of an instance, without what only new ones get.
-    fn url(&self, instance: &Instance) -> DubboUrl {
-        let mut parameters = instance.metadata.clone();
-        let mut put = |key: &str, value: String| drop(parameters.insert(key.to_owned(), value));
-        if !instance.version.is_empty() {
-            put("version", instance.version.clone());
-        }
-        if !matches!(instance.weight, 1 | WEIGHT) {
-            put("weight", instance.weight.to_string());
-        }
-        if let Some(millis) = instance.registered_at_ms {
-            put("timestamp", millis.to_string());
-        }
-        put("interface", instance.service.clone());
+    fn url<'a>(&'a self, instance: &'a Instance) -> Parts<'a> {
         let single = match &instance.tags[..] {
-            [tag] => Some(tag.clone()),
+            [tag] => Some(tag),
             _ => None,
         };
-        let mut rest = Instance { metadata: parameters, ..instance.clone() };
-        if let Some(tag) = single {
-            rest.metadata.insert(TAG.to_owned(), tag);
-            rest.tags.clear();
+        let mut parameters = extras::spread(instance, if single.is_some() { UNTAGGED } else { EXTRAS });
+        if !instance.version.is_empty() {
+            parameters.insert("version", &*instance.version);
         }
-        let mut parameters = extras::spread(&rest, EXTRAS);
+        if !matches!(instance.weight, 1 | WEIGHT) {
+            parameters.insert("weight", instance.weight.to_string());
+        }
+        if let Some(millis) = instance.registered_at_ms {
+            parameters.insert("timestamp", millis.to_string());
+        }
+        parameters.insert("interface", &*instance.service);
+        if let Some(tag) = single {
+            parameters.insert(TAG, &**tag);
+        }
         if instance.id != instance.address.to_string() {
             extras::put_id(&mut parameters, &instance.id);
         }
-        DubboUrl {
-            protocol: parameters.remove(PROTOCOL).unwrap_or_else(|| self.protocol.clone()),
+        Parts {
+            protocol: parameters.remove(PROTOCOL).unwrap_or_else(|| (&*self.protocol).into()),
             user: None,
-            host: instance.address.host().to_owned(),
+            host: instance.address.host().into(),
             port: Some(instance.address.port()),
-            path: parameters.remove(PATH).unwrap_or_else(|| instance.service.clone()),
+            path: parameters.remove(PATH).unwrap_or_else(|| (&*instance.service).into()),
             parameters,
         }
     }
 
-    /// What a new instance says beside, as Dubbo's own providers do.
-    fn add_defaults(&self, url: &mut DubboUrl, lifetime: Lifetime) {
-        let dynamic = if lifetime == Lifetime::Session { "true" } else { "false" };
+    /// The URL of a new instance, with what Dubbo's own providers say beside.
+    fn fresh_url<'a>(&'a self, instance: &'a Instance) -> Parts<'a> {
+        let mut url = self.url(instance);
+        let dynamic = if instance.lifetime == Lifetime::Session { "true" } else { "false" };
         for (key, value) in [
             ("application", &*self.application),
             ("deprecated", "false"),
@@ -239,44 +241,44 @@ impl DubboInterface {
             ("generic", "false"),
             ("side", "provider"),
         ] {
-            url.parameters.entry(key.to_owned()).or_insert_with(|| value.to_owned());
+            url.parameters.complete(key, value);
         }
+        url
     }
 
-    fn instance(&self, url: &DubboUrl) -> Result<Instance, ReadError> {
+    fn instance(&self, url: &Parts<'_>) -> Result<Instance, ReadError> {
         if !is_providers(url) {
             return Err(ReadError::Name { why: "its protocol is none of a provider" });
         }
         let port = url.port.ok_or(ReadError::Field { field: "port" })?;
         let address = Address::new(&url.host, port)?;
         let mut instance = Instance::new(interface_of(url)?, address.to_string(), address);
-        instance.metadata = url.parameters.clone();
-        let own = |id: &str| id != instance.address.to_string();
-        if let Some(id) = extras::take_id(&mut instance.metadata, own) {
+        let mut metadata = url.parameters.clone();
+        if let Some(id) = extras::take_id(&mut metadata, |id| id != instance.id) {
             instance.id = id;
         }
-        extras::lift(&mut instance, EXTRAS);
-        let metadata = &mut instance.metadata;
+        extras::lift(&mut instance, &mut metadata, EXTRAS);
         metadata.remove("interface");
-        instance.version = metadata.remove("version").unwrap_or_default();
-        instance.weight = take_number(metadata, "weight").unwrap_or(WEIGHT);
-        instance.registered_at_ms = take_number(metadata, "timestamp");
+        instance.version = metadata.remove("version").unwrap_or_default().into_owned();
+        instance.weight = metadata.take("weight", extras::number).unwrap_or(WEIGHT);
+        instance.registered_at_ms = metadata.take("timestamp", extras::number);
         if instance.tags.is_empty() {
-            instance.tags.extend(metadata.remove(TAG));
+            instance.tags.extend(metadata.remove(TAG).map(Cow::into_owned));
         }
         if url.protocol != self.protocol {
-            metadata.insert(PROTOCOL.to_owned(), url.protocol.clone());
+            metadata.insert(PROTOCOL, &*url.protocol);
         }
         if url.path != instance.service {
-            metadata.insert(PATH.to_owned(), url.path.clone());
+            metadata.insert(PATH, &*url.path);
         }
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 
     /// Refuses metadata that the URL does not tell: its keys are read as something else.
-    fn check_kept(&self, instance: &Instance, url: &DubboUrl) -> Result<(), LayoutError> {
+    fn check_kept(&self, instance: &Instance, url: &Parts<'_>) -> Result<(), LayoutError> {
         let back = self.instance(url).map(|back| back.metadata).unwrap_or_default();
-        match instance.metadata.iter().find(|(key, value)| back.get(*key) != Some(value)) {
+        match instance.metadata.iter().find(|(key, value)| back.get(key) != Some(value)) {
             Some((key, _)) => Err(LayoutError::Reserved { key: shorten(key) }),
             None => Ok(()),
         }
@@ -284,12 +286,19 @@ impl DubboInterface {
 
     /// Name and data of a new leaf.
     fn fresh(&self, instance: &Instance) -> Result<(String, Bytes), LayoutError> {
-        let mut url = self.url(instance);
+        let url = self.fresh_url(instance);
         check_providers(&url)?;
-        self.add_defaults(&mut url, instance.lifetime);
         let name = self.name_of(&url)?;
         self.check_kept(instance, &url)?;
         Ok((name, Bytes::copy_from_slice(instance.address.host().as_bytes())))
+    }
+
+    /// Whether the leaf that an instance was read from, by way of `url`, is the one that is written for a new one.
+    fn is_fresh(&self, instance: &Instance, url: &Parts<'_>, found: &Found<'_>) -> bool {
+        **found.data == *instance.address.host().as_bytes()
+            && found.name.len() <= LEAF_LEN_BYTES
+            && self.fresh_url(instance) == *url
+            && encode(&url.text(), self.encoder) == found.name
     }
 
     /// Name and data of the leaf that the instance was read from, with what differs replaced.
@@ -297,25 +306,28 @@ impl DubboInterface {
         let at = carried.iter().position(|byte| *byte == b'\n')?;
         let name = std::str::from_utf8(carried.get(..at)?).ok()?;
         let data = carried.slice(at + 1..);
-        let mut url = DubboUrl::decode(name).ok()?;
-        let (was, now) = (self.url(&self.instance(&url).ok()?), self.url(instance));
+        let text = unescape(name).ok()?;
+        let mut url = Parts::parse(&text).ok()?;
+        let before = self.instance(&url).ok()?;
+        let (was, now) = (self.url(&before), self.url(instance));
         if was == now {
             return Some(Ok((name.to_owned(), data)));
         }
         for (key, value) in
-            now.parameters.iter().filter(|(key, value)| was.parameters.get(*key) != Some(value))
+            now.parameters.iter().filter(|(key, value)| was.parameters.get(key) != Some(value))
         {
-            url.parameters.insert(key.clone(), value.clone());
+            url.parameters.insert(key.to_owned(), value.to_owned());
         }
-        url.parameters.retain(|key, _| now.parameters.contains_key(key) || !was.parameters.contains_key(key));
-        if (was.host, was.port) != (now.host.clone(), now.port) {
-            (url.host, url.port) = (now.host, now.port);
+        let stays = |key: &str| now.parameters.get(key).is_some() || was.parameters.get(key).is_none();
+        url.parameters.retain(|key, _| stays(key));
+        if (&was.host, was.port) != (&now.host, now.port) {
+            (url.host, url.port) = (now.host.clone(), now.port);
         }
         if was.path != now.path {
-            url.path = now.path;
+            url.path.clone_from(&now.path);
         }
         if was.protocol != now.protocol {
-            url.protocol = now.protocol;
+            url.protocol.clone_from(&now.protocol);
         }
         Some(
             check_providers(&url)
@@ -326,31 +338,23 @@ impl DubboInterface {
 }
 
 /// Whether it can be a provider's: consumers and rules have protocols of their own, and so has the word for nothing.
-fn is_providers(url: &DubboUrl) -> bool {
+fn is_providers(url: &Parts<'_>) -> bool {
     let others = ["absent", "condition", "consumer", "empty", "override", "route", "script"];
     !others.contains(&&*url.protocol) || planted!("layout_dubbo_any_protocol")
 }
 
-fn check_providers(url: &DubboUrl) -> Result<(), LayoutError> {
+fn check_providers(url: &Parts<'_>) -> Result<(), LayoutError> {
     let why = "it is none of a provider";
     if is_providers(url) { Ok(()) } else { Err(LayoutError::NotExpressible { what: "protocol", why }) }
 }
 
 /// The interface that a URL is about: the path may be another.
-fn interface_of(url: &DubboUrl) -> Result<&str, ReadError> {
+fn interface_of<'a>(url: &'a Parts<'_>) -> Result<&'a str, ReadError> {
     let named = url.parameters.get("interface").filter(|name| !name.is_empty());
     match named.unwrap_or(&url.path) {
-        name if name.is_empty() => Err(ReadError::Field { field: "interface" }),
+        "" => Err(ReadError::Field { field: "interface" }),
         name => Ok(name),
     }
-}
-
-/// A number in the one spelling that is written; else it stays where it is.
-fn take_number<T: std::str::FromStr + ToString>(map: &mut BTreeMap<String, String>, key: &str) -> Option<T> {
-    let text = map.get(key)?;
-    let number = text.parse().ok().filter(|number: &T| number.to_string() == *text)?;
-    map.remove(key);
-    Some(number)
 }
 
 impl Default for DubboInterface {
@@ -388,13 +392,14 @@ impl Layout for DubboInterface {
             return Err(ReadError::Directory);
         }
         check_payload(found.data)?;
-        let mut instance = self.instance(&DubboUrl::decode(found.name)?)?;
+        let text = text_of(found.name)?;
+        let url = Parts::parse(&text)?;
+        let mut instance = self.instance(&url)?;
         if instance.service != service && !planted!("layout_dubbo_any_interface") {
             return Err(ReadError::other_service(&instance.service));
         }
         instance.lifetime = found.stat.lifetime();
-        let same = self.fresh(&instance).is_ok_and(|(name, data)| name == found.name && data == *found.data);
-        if !same {
+        if !self.is_fresh(&instance, &url, found) {
             let payload = [found.name.as_bytes(), b"\n", found.data].concat().into();
             instance.carried = Some(Carried { layout: NAME, payload });
         }
@@ -402,12 +407,12 @@ impl Layout for DubboInterface {
     }
 
     fn service_of(&self, found: &Found<'_>) -> Result<Option<String>, ReadError> {
-        let url = DubboUrl::decode(found.name)?;
-        Ok(Some(interface_of(&url)?.to_owned()))
+        let text = text_of(found.name)?;
+        Ok(Some(interface_of(&Parts::parse(&text)?)?.to_owned()))
     }
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {
-        let read = DubboUrl::decode(found.name).and_then(|url| self.instance(&url));
+        let read = text_of(found.name).and_then(|text| self.instance(&Parts::parse(&text)?));
         read.is_ok_and(|read| read.id == instance.id && read.address == instance.address)
     }
 
@@ -431,10 +436,11 @@ impl Layout for DubboInterface {
         let mut further = Vec::new();
         for interface in &self.consumed {
             // With the id, so that two processes on one host are two consumers.
-            let mut parameters = BTreeMap::new();
+            let mut parameters = Pairs::default();
             extras::put_id(&mut parameters, &instance.id);
-            let application = instance.metadata.get("application").unwrap_or(&self.application);
-            parameters.insert("application".to_owned(), application.clone());
+            parameters
+                .insert("application", instance.metadata.get("application").unwrap_or(&self.application));
+            let parameters = parameters.metadata().into();
             let leaf = Further::Leaf(self.consumer(interface, instance.address.host(), parameters)?);
             if !further.contains(&leaf) {
                 further.push(leaf);

@@ -3,10 +3,13 @@
 //! The values of parameters are not encoded on their own, so none can hold what separates them. Java's and Go's encoders
 //! differ in two characters; what they wrote is compared decoded.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::registry::json::decimal;
 use crate::registry::layout::ReadError;
+use crate::registry::layout::pairs::Pairs;
 use crate::registry::limits::PAYLOAD_LEN_BYTES;
 
 /// Which library's encoder.
@@ -43,35 +46,11 @@ impl DubboUrl {
     /// # Errors
     /// [`ReadError::Name`] says why it is no encoded URL.
     pub fn decode(name: &str) -> Result<Self, ReadError> {
-        if name.len() > PAYLOAD_LEN_BYTES {
-            return Err(ReadError::TooLarge { len_bytes: name.len() });
-        }
-        let text = unescape(name)?;
-        let bad = |why| ReadError::Name { why };
-        let (protocol, rest) = text.split_once("://").ok_or_else(|| bad("it has no protocol"))?;
-        if protocol.is_empty()
-            || !protocol.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
-        {
-            return Err(bad("its protocol is none"));
-        }
-        let (body, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = body.split_once('/').unwrap_or((body, ""));
-        let (user, place) = match authority.rsplit_once('@') {
-            Some((user, place)) => (Some(user.to_owned()), place),
-            None => (None, authority),
-        };
-        let (host, port) = place_of(place).ok_or_else(|| bad("its port is none"))?;
-        // Java takes a semicolon for an ampersand.
-        let pairs = query.split(['&', ';']).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let parameters = pairs.filter(|(key, _)| !key.is_empty());
-        Ok(Self {
-            protocol: protocol.to_owned(),
-            user,
-            host: host.to_owned(),
-            port,
-            path: path.to_owned(),
-            parameters: parameters.map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
-        })
+        let text = text_of(name)?;
+        let Parts { protocol, user, host, port, path, parameters } = Parts::parse(&text)?;
+        let parameters = parameters.iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        let [protocol, host, path] = [protocol, host, path].map(Cow::into_owned);
+        Ok(Self { protocol, user: user.map(Cow::into_owned), host, port, path, parameters })
     }
 
     /// The name of the child that says this URL: parameters in the order of their keys, as Java and Go sort them.
@@ -92,12 +71,78 @@ impl DubboUrl {
     }
 
     fn text(&self) -> String {
-        let user = self.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        let pairs: Vec<_> = self.parameters.iter().map(|(key, value)| format!("{key}={value}")).collect();
-        let mark = if pairs.is_empty() { "" } else { "?" };
-        format!("{}://{user}{host}{port}/{}{mark}{}", self.protocol, self.path, pairs.join("&"))
+        self.parts().text()
+    }
+
+    pub(super) fn parts(&self) -> Parts<'_> {
+        let pairs = self.parameters.iter().map(|(key, value)| ((&**key).into(), (&**value).into()));
+        Parts {
+            protocol: (&*self.protocol).into(),
+            user: self.user.as_deref().map(Cow::from),
+            host: (&*self.host).into(),
+            port: self.port,
+            path: (&*self.path).into(),
+            parameters: pairs.collect(),
+        }
+    }
+}
+
+/// The same, borrowed from what it is read from or made of.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Parts<'a> {
+    pub(super) protocol: Cow<'a, str>,
+    pub(super) user: Option<Cow<'a, str>>,
+    pub(super) host: Cow<'a, str>,
+    pub(super) port: Option<u16>,
+    pub(super) path: Cow<'a, str>,
+    pub(super) parameters: Pairs<'a>,
+}
+
+impl<'a> Parts<'a> {
+    /// Reads what [`unescape`] gave.
+    pub(super) fn parse(text: &'a str) -> Result<Self, ReadError> {
+        let bad = |why| ReadError::Name { why };
+        let (protocol, rest) = text.split_once("://").ok_or_else(|| bad("it has no protocol"))?;
+        if protocol.is_empty()
+            || !protocol.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+.-".contains(&byte))
+        {
+            return Err(bad("its protocol is none"));
+        }
+        let (body, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let (authority, path) = body.split_once('/').unwrap_or((body, ""));
+        let (user, place) = match authority.rsplit_once('@') {
+            Some((user, place)) => (Some(user.into()), place),
+            None => (None, authority),
+        };
+        let (host, port) = place_of(place).ok_or_else(|| bad("its port is none"))?;
+        // Java takes a semicolon for an ampersand.
+        let pairs = query.split(['&', ';']).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let parameters = pairs.filter(|(key, _)| !key.is_empty());
+        let parameters = parameters.map(|(key, value)| (key.into(), value.into())).collect();
+        Ok(Self { protocol: protocol.into(), user, host: host.into(), port, path: path.into(), parameters })
+    }
+
+    pub(super) fn text(&self) -> String {
+        let Self { protocol, user, host, port, path, parameters } = self;
+        let mut out = format!("{protocol}://");
+        if let Some(user) = user {
+            out.extend([user, "@"]);
+        }
+        if host.contains(':') {
+            out.extend(["[", host, "]"])
+        } else {
+            out.push_str(host)
+        }
+        if let Some(port) = port {
+            out.extend([":", decimal((*port).into(), &mut [0; 20])]);
+        }
+        out.extend(["/", path]);
+        let mut mark = "?";
+        for (key, value) in parameters.iter() {
+            out.extend([mark, key, "=", value]);
+            mark = "&";
+        }
+        out
     }
 }
 
@@ -133,10 +178,22 @@ pub(super) fn encode(text: &str, encoder: Encoder) -> String {
         match byte {
             _ if byte.is_ascii_alphanumeric() || kept.contains(&byte) => out.push(char::from(byte)),
             b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
+            _ => out.extend(['%', hex(byte >> 4), hex(byte & 15)]),
         }
     }
     out
+}
+
+fn hex(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
+/// The text of a child's name, unless that is longer than is parsed.
+pub(super) fn text_of(name: &str) -> Result<String, ReadError> {
+    match name.len() {
+        len_bytes if len_bytes > PAYLOAD_LEN_BYTES => Err(ReadError::TooLarge { len_bytes }),
+        _ => unescape(name),
+    }
 }
 
 /// The text of an encoded name. Bytes that are not UTF-8 become U+FFFD.

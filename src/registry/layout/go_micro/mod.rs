@@ -13,6 +13,7 @@ use super::{
     Found, Layout, LayoutError, Leaf, LeafMode, ParentMode, ReadError, check_component, check_payload,
     check_root, extras,
 };
+use crate::registry::json::{Sink, Style, Writer};
 use crate::registry::limits::PAYLOAD_LEN_BYTES;
 use crate::registry::model::{Carried, Instance, Lifetime};
 
@@ -72,6 +73,13 @@ impl GoMicro {
             ("transport", protocol),
         ]
     }
+
+    /// What is written for an instance that was not read from another's payload.
+    fn written<S: Sink>(&self, instance: &Instance, sink: S) -> Writer<S> {
+        let mut out = Writer::new(Style::Go, sink);
+        payload::write(instance, &self.defaults(), &mut out);
+        out
+    }
 }
 
 impl Default for GoMicro {
@@ -103,12 +111,9 @@ impl Layout for GoMicro {
         let dir = self.service_dir(&instance.service)?;
         let carried = instance.carried.as_ref().filter(|carried| carried.layout == NAME);
         let read = carried.and_then(|carried| Payload::parse(&carried.payload, &name).ok());
-        // Added to what we write for ourselves, never to what another program wrote without them.
-        let payload = match read {
-            Some(payload) => payload.overlaid(instance),
-            None => Payload::new(instance, &self.defaults()),
-        };
-        let data = Bytes::from(payload.to_text());
+        // Defaults are added to what we write for ourselves, never to what another program wrote without them.
+        let overlaid = read.and_then(|payload| payload.overlaid(instance));
+        let data = Bytes::from(overlaid.unwrap_or_else(|| self.written(instance, String::new()).into_sink()));
         if data.len() > PAYLOAD_LEN_BYTES {
             return Err(LayoutError::TooLarge { len_bytes: data.len() });
         }
@@ -137,7 +142,7 @@ impl Layout for GoMicro {
         }
         instance.lifetime = found.stat.lifetime();
         // Most payloads would be written the same from the model alone; only the others are worth their memory.
-        if Payload::new(&instance, &self.defaults()).to_text().as_bytes() != &found.data[..] {
+        if !self.written(&instance, Some(&found.data[..])).is_same() {
             instance.carried = Some(Carried { layout: NAME, payload: found.data.clone() });
         }
         Ok(instance)
@@ -151,7 +156,7 @@ impl Layout for GoMicro {
 
     fn is_same(&self, instance: &Instance, found: &Found<'_>) -> bool {
         let payload = check_payload(found.data).and_then(|()| Payload::parse(found.data, found.name));
-        payload.is_ok_and(|payload| payload.names() == Ok((&instance.service, &instance.id)))
+        payload.is_ok_and(|payload| payload.names() == Ok((&*instance.service, &*instance.id)))
     }
 }
 

@@ -6,11 +6,11 @@
 
 use super::escape;
 use crate::registry::address::Address;
-use crate::registry::json::Json;
+use crate::registry::json::{Json, Sink, Writer, decimal};
 use crate::registry::layout::ReadError;
 use crate::registry::layout::extras::{Extra, lift, spread};
-use crate::registry::layout::fields::{optional_text, read_map, text, write_map};
-use crate::registry::layout::rpc::{read_endpoints, write_endpoints};
+use crate::registry::layout::fields::{map_text, optional_text, read_map, text, write_map};
+use crate::registry::layout::rpc::{endpoints_text, read_endpoints, write_endpoints};
 use crate::registry::model::Instance;
 
 /// What goes to the node's metadata.
@@ -22,44 +22,55 @@ pub(super) const EXTRAS: &[Extra] = &[
     Extra::Endpoints,
 ];
 
+/// Writes the payload that go-micro 4 and 5 write for `instance`, with `defaults` where it has no metadata of that key.
+pub(super) fn write<S: Sink>(instance: &Instance, defaults: &[(&'static str, &str)], out: &mut Writer<S>) {
+    let mut metadata = spread(instance, EXTRAS);
+    let defaults = if planted!("layout_go_micro_field_omitted") { &[] } else { defaults };
+    for (key, value) in defaults {
+        metadata.complete(*key, *value);
+    }
+    out.object(|out| {
+        out.member("name").string(&instance.service);
+        out.member("version").string(&instance.version);
+        out.member("metadata").null();
+        write_endpoints(&instance.rpc, out.member("endpoints"));
+        out.member("nodes").array(|out| {
+            out.item().object(|out| {
+                write_map(&metadata, out.member("metadata"));
+                out.member("id").string(&instance.id);
+                write_place(&instance.address, out.member("address"));
+            });
+        });
+    });
+}
+
+/// Host and port, as [`Address`] prints them.
+fn write_place<S: Sink>(address: &Address, out: &mut Writer<S>) {
+    let mut buffer = [0; 20];
+    let port = decimal(address.port().into(), &mut buffer);
+    match address.host() {
+        host if host.contains(':') => out.joined(&["[", host, "]:", port]),
+        host => out.joined(&[host, ":", port]),
+    }
+}
+
 /// A payload and which of its nodes the leaf stands for.
-pub(super) struct Payload {
-    service: Json,
+pub(super) struct Payload<'a> {
+    service: Json<'a>,
     node: usize,
 }
 
-impl Payload {
-    /// The payload that go-micro 4 and 5 write for `instance`, with `defaults` where it has no metadata of that key.
-    pub(super) fn new(instance: &Instance, defaults: &[(&str, &str)]) -> Self {
-        let mut metadata = spread(instance, EXTRAS);
-        let defaults = if planted!("layout_go_micro_field_omitted") { &[] } else { defaults };
-        for (key, value) in defaults {
-            metadata.entry((*key).to_owned()).or_insert_with(|| (*value).to_owned());
-        }
-        let node = Json::object([
-            ("metadata", write_map(&metadata)),
-            ("id", Json::string(&instance.id)),
-            ("address", Json::string(instance.address.to_string())),
-        ]);
-        let service = Json::object([
-            ("name", Json::string(&instance.service)),
-            ("version", Json::string(&instance.version)),
-            ("metadata", Json::Null),
-            ("endpoints", write_endpoints(&instance.rpc)),
-            ("nodes", Json::Array(vec![node])),
-        ]);
-        Self { service, node: 0 }
-    }
-
+impl<'a> Payload<'a> {
     /// Reads a payload. Of several nodes it takes the one whose id is the leaf's name.
-    pub(super) fn parse(data: &[u8], leaf_name: &str) -> Result<Self, ReadError> {
+    pub(super) fn parse(data: &'a [u8], leaf_name: &str) -> Result<Self, ReadError> {
         if data.is_empty() {
             return Err(ReadError::Empty);
         }
         let service = Json::parse(data)?;
         let nodes = service.member("nodes").and_then(Json::as_array).unwrap_or_default();
-        let named =
-            |node: &Json| node.member("id").and_then(Json::as_str).is_some_and(|id| escape(id) == leaf_name);
+        let named = |node: &Json<'_>| {
+            node.member("id").and_then(Json::as_str).is_some_and(|id| escape(id) == leaf_name)
+        };
         let node = if nodes.len() == 1 { Some(0) } else { nodes.iter().position(named) };
         let node = node.ok_or(ReadError::Field { field: "nodes" })?;
         Ok(Self { service, node })
@@ -76,39 +87,39 @@ impl Payload {
         let mut instance = Instance::new(service, id, self.address()?);
         instance.version = optional_text(&self.service, "version")?.to_owned();
         instance.rpc = read_endpoints(self.service.member("endpoints"))?;
-        instance.metadata = read_map(self.node().member("metadata"), "metadata")?;
-        lift(&mut instance, EXTRAS);
+        let mut metadata = read_map(self.node().member("metadata"), "metadata")?;
+        lift(&mut instance, &mut metadata, EXTRAS);
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 
     /// The payload with whatever `instance` says otherwise, in the form it was read in.
-    pub(super) fn overlaid(mut self, instance: &Instance) -> Self {
-        let Ok(was) = self.instance() else { return Self::new(instance, &[]) };
+    pub(super) fn overlaid(self, instance: &'a Instance) -> Option<String> {
+        let was = self.instance().ok()?;
+        let rpc = endpoints_text(&instance.rpc);
+        let metadata = spread(instance, EXTRAS);
+        let metadata_text = map_text(&metadata);
+        let mut payload = self;
         if was.service != instance.service {
-            self.service.set("name", Json::string(&instance.service));
+            payload.service.set("name", Json::string(&instance.service));
         }
         if was.version != instance.version {
-            self.service.set("version", Json::string(&instance.version));
+            payload.service.set("version", Json::string(&instance.version));
         }
         if was.rpc != instance.rpc {
-            self.service.set("endpoints", write_endpoints(&instance.rpc));
+            payload.service.set("endpoints", Json::parse(rpc.as_bytes()).ok()?);
         }
-        let Some(node) = self.node_mut() else { return Self::new(instance, &[]) };
+        let node = payload.node_mut()?;
         if was.id != instance.id {
             node.set("id", Json::string(&instance.id));
         }
         if was.address != instance.address {
-            write_address(node, &instance.address);
+            set_address(node, &instance.address);
         }
-        let metadata = spread(instance, EXTRAS);
         if spread(&was, EXTRAS) != metadata {
-            node.set("metadata", write_map(&metadata));
+            node.set("metadata", Json::parse(metadata_text.as_bytes()).ok()?);
         }
-        self
-    }
-
-    pub(super) fn to_text(&self) -> String {
-        self.service.to_text()
+        Some(payload.service.to_text())
     }
 
     fn address(&self) -> Result<Address, ReadError> {
@@ -119,12 +130,12 @@ impl Payload {
         }
     }
 
-    fn node(&self) -> &Json {
+    fn node(&self) -> &Json<'a> {
         let nodes = self.service.member("nodes").and_then(Json::as_array).unwrap_or_default();
         nodes.get(self.node).unwrap_or(&Json::Null)
     }
 
-    fn node_mut(&mut self) -> Option<&mut Json> {
+    fn node_mut(&mut self) -> Option<&mut Json<'a>> {
         match self.service.member_mut("nodes")? {
             Json::Array(nodes) => nodes.get_mut(self.node),
             _ => None,
@@ -133,7 +144,7 @@ impl Payload {
 }
 
 /// The separate port of version 1. A zero there stands for none: Go writes it for a node that never had one.
-fn port(node: &Json) -> Result<Option<u16>, ReadError> {
+fn port(node: &Json<'_>) -> Result<Option<u16>, ReadError> {
     match node.member("port") {
         None | Some(Json::Null) => Ok(None),
         Some(Json::Number(text)) if &**text == "0" => Ok(None),
@@ -142,7 +153,7 @@ fn port(node: &Json) -> Result<Option<u16>, ReadError> {
     }
 }
 
-fn write_address(node: &mut Json, address: &Address) {
+fn set_address<'a>(node: &mut Json<'a>, address: &'a Address) {
     if matches!(port(node), Ok(Some(_))) {
         node.set("address", Json::string(address.host()));
         node.set("port", Json::Number(address.port().to_string().into()));

@@ -1,12 +1,11 @@
 //! Fixtures are bytes that programs wrote, as named; what is put together here is what no program writes.
 
-use std::collections::BTreeMap;
-
 use proptest::prelude::*;
 
 use super::*;
 use crate::registry::address::{Address, AddressError};
 use crate::registry::layout::{JsonErrorKind, LeafStat};
+use crate::registry::metadata::Metadata;
 use crate::registry::model::{RpcEndpoint, RpcValue, Status};
 
 /// Observed on a real server, written by go-micro v4.10.2 with the plugin of go-micro/plugins `60268888`.
@@ -36,7 +35,7 @@ fn the_observed_payload_of_v4_is_read_and_written_back_to_the_byte() {
     let instance = read_as("go.micro.srv/a", "a-1", V4.as_bytes()).unwrap();
     assert_eq!((instance.id.as_str(), instance.version.as_str()), ("a/1", "1.0"));
     assert_eq!(instance.address, address("10.0.0.1:80"));
-    assert_eq!(instance.metadata, BTreeMap::from([("protocol".to_owned(), "grpc".to_owned())]));
+    assert_eq!(instance.metadata, Metadata::from([("protocol", "grpc")]));
     let leaf = GoMicro::new().leaf(&instance).unwrap();
     assert_eq!(leaf.path(), "/micro-registry/go.micro.srv-a/a-1");
     assert_eq!(leaf.data, V4);
@@ -77,7 +76,7 @@ fn endpoints_are_read_into_the_model() {
         name: "Greeter.Hello".into(),
         request: Some(RpcValue { name: "Request".into(), kind: "Request".into(), values: vec![field] }),
         response: Some(RpcValue { name: "Response".into(), kind: "Response".into(), values: Vec::new() }),
-        metadata: BTreeMap::new(),
+        metadata: Metadata::new(),
     };
     assert_eq!(instance.rpc, [endpoint]);
 }
@@ -89,7 +88,7 @@ fn a_change_keeps_the_form_and_everything_unknown() {
     assert_eq!(payload(&instance), v1);
     instance.address = address("[::2]:81");
     instance.version = "2".to_owned();
-    instance.metadata.insert("k".to_owned(), "v".to_owned());
+    instance.metadata.insert("k", "v");
     let expected = r#"{"x":[1e400],"name":"s","nodes":[{"id":"i","port":81,"address":"::2","y":null,"metadata":{"k":"v"}}],"metadata":{"b":"2","a":"1"},"version":"2"}"#;
     assert_eq!(payload(&instance), expected);
 }
@@ -261,13 +260,13 @@ fn any_instance() -> impl Strategy<Value = Instance> {
         |((service, id, place), (metadata, tags), rpc, (version, weight, zone, at))| {
             let mut instance = Instance::new(service, id, address(place));
             (instance.metadata, instance.tags, instance.version, instance.weight) =
-                (metadata, tags, version, weight);
+                (metadata.into(), tags, version, weight);
             (instance.zone, instance.registered_at_ms) = (zone, at);
             let endpoint = |(name, request, response)| RpcEndpoint {
                 name,
                 request,
                 response,
-                metadata: BTreeMap::new(),
+                metadata: Metadata::new(),
             };
             instance.rpc = rpc.map(endpoint).into_iter().collect();
             instance.status = Status::Up;

@@ -33,7 +33,10 @@ fn the_recorded_payloads_are_read_and_written_back_to_the_byte() {
         assert_eq!((leaf.path().as_str(), &leaf.data[..]), ("/services/db/10.1.1.1:10000", text.as_bytes()));
     }
     let instance = read(TAGGED);
-    assert_eq!((instance.tags.join(","), &*instance.metadata["region"]), ("blue,www".to_owned(), "us2"));
+    assert_eq!(
+        (instance.tags.join(","), instance.metadata.get("region").unwrap()),
+        ("blue,www".to_owned(), "us2")
+    );
 }
 
 #[test]

@@ -6,17 +6,16 @@
 
 mod vector;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 pub use self::vector::WeightVector;
 use super::curator::{port, same_id, service_dir};
 use super::extras::{self, Extra};
-use super::fields::{filled_map, optional_text, read_map, text};
+use super::fields::{optional_text, read_map, text, write_pairs};
 use super::form::{self, Form};
 use super::{Found, Layout, LayoutError, Leaf, ParentMode, ReadError, Rule, check_root, sequence};
 use crate::registry::address::Address;
-use crate::registry::json::{Json, Style};
+use crate::registry::json::{Json, Sink, Style, Writer};
 use crate::registry::limits::FINAGLE_DRAIN_GRACE;
 use crate::registry::model::{Instance, Status};
 
@@ -80,43 +79,41 @@ impl Form for ServerSet {
     const NAME: &'static str = NAME;
     const STYLE: Style = Style::Gson;
 
-    fn to_json(&self, instance: &Instance) -> Json {
-        let mut metadata: BTreeMap<String, String> = extras::spread(instance, EXTRAS);
+    fn write<S: Sink>(&self, instance: &Instance, out: &mut Writer<S>) {
+        let mut metadata = extras::spread(instance, EXTRAS);
         if !is_member(&instance.id) {
             extras::put_id(&mut metadata, &instance.id);
         }
-        let shard = metadata.get(SHARD).and_then(|text| read_shard(text));
-        let additional = instance.endpoints.iter().map(|(name, at)| (name.clone(), endpoint(at))).collect();
-        let mut members = vec![
-            ("serviceEndpoint", endpoint(&instance.address)),
-            ("additionalEndpoints", Json::Object(additional)),
-            ("status", Json::string(word(instance.status))),
-        ];
-        if planted!("layout_serverset_field_omitted") {
-            members.pop();
-        }
-        if let Some(shard) = shard {
-            metadata.remove(SHARD);
-            members.push(("shard", Json::number(shard)));
-        }
-        // Gson leaves out what is null.
-        if !metadata.is_empty() {
-            members.push(("metadata", filled_map(&metadata)));
-        }
-        Json::object(members)
+        let shard = metadata.take(SHARD, read_shard);
+        out.object(|out| {
+            write_endpoint(&instance.address, out.member("serviceEndpoint"));
+            out.member("additionalEndpoints").object(|out| {
+                instance.endpoints.iter().for_each(|(name, at)| write_endpoint(at, out.member(name)));
+            });
+            if !planted!("layout_serverset_field_omitted") {
+                out.member("status").string(word(instance.status));
+            }
+            if let Some(shard) = shard {
+                out.member("shard").digits(&shard.to_string());
+            }
+            // Gson leaves out what is null.
+            if !metadata.is_empty() {
+                write_pairs(metadata.iter(), out.member("metadata"));
+            }
+        });
     }
 
-    fn instance_of(&self, service: &str, json: &Json, leaf_name: &str) -> Result<Instance, ReadError> {
+    fn instance_of(&self, service: &str, json: &Json<'_>, leaf_name: &str) -> Result<Instance, ReadError> {
         if !is_member(leaf_name) {
             return Err(ReadError::Name { why: "members are member_ and digits" });
         }
         let main = json.member("serviceEndpoint").ok_or(ReadError::Field { field: "serviceEndpoint" })?;
         let mut instance = Instance::new(service, leaf_name, address(main)?);
-        instance.metadata = read_map(json.member("metadata"), "metadata")?;
+        let mut metadata = read_map(json.member("metadata"), "metadata")?;
         // What cannot be called among the further ones stays in the payload.
         let further = json.member("additionalEndpoints").unwrap_or(&Json::Null).members().iter();
         instance.endpoints =
-            further.filter_map(|(name, at)| Some((name.clone(), address(at).ok()?))).collect();
+            further.filter_map(|(name, at)| Some(((**name).to_owned(), address(at).ok()?))).collect();
         instance.status = match optional_text(json, "status")? {
             "ALIVE" => Status::Up,
             "WARNING" if planted!("layout_serverset_warning_up") => Status::Up,
@@ -125,13 +122,14 @@ impl Form for ServerSet {
         };
         if let Some(Json::Number(shard)) = json.member("shard") {
             let shard = read_shard(shard).ok_or(ReadError::Field { field: "shard" })?;
-            instance.metadata.insert(SHARD.to_owned(), shard.to_string());
+            metadata.insert(SHARD, shard.to_string());
         }
         let own = |id: &str| !is_member(id) && member_name(id) == leaf_name;
-        if let Some(id) = extras::take_id(&mut instance.metadata, own) {
+        if let Some(id) = extras::take_id(&mut metadata, own) {
             instance.id = id;
         }
-        extras::lift(&mut instance, EXTRAS);
+        extras::lift(&mut instance, &mut metadata, EXTRAS);
+        instance.metadata = metadata.metadata();
         Ok(instance)
     }
 }
@@ -149,11 +147,14 @@ fn word(status: Status) -> &'static str {
     }
 }
 
-fn endpoint(address: &Address) -> Json {
-    Json::object([("host", Json::string(address.host())), ("port", Json::number(address.port()))])
+fn write_endpoint<S: Sink>(address: &Address, out: &mut Writer<S>) {
+    out.object(|out| {
+        out.member("host").string(address.host());
+        out.member("port").number(address.port());
+    });
 }
 
-fn address(endpoint: &Json) -> Result<Address, ReadError> {
+fn address(endpoint: &Json<'_>) -> Result<Address, ReadError> {
     let port = port(endpoint, "port")?.ok_or(ReadError::Field { field: "port" })?;
     Ok(Address::new(text(endpoint, "host")?, port)?)
 }

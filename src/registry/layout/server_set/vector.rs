@@ -57,7 +57,7 @@ impl WeightVector {
     }
 
     /// Takes an entry in; one that selects nothing known changes nothing.
-    fn add(&mut self, entry: &Json) -> Option<()> {
+    fn add(&mut self, entry: &Json<'_>) -> Option<()> {
         let (what, argument) = entry.member("select")?.as_str()?.split_once('=')?;
         let weight = match entry.member("weight") {
             Some(Json::Number(text)) => text.parse().ok().filter(|it: &f64| it.is_finite() && *it >= 0.0)?,
@@ -120,7 +120,7 @@ mod tests {
         let weight = |leaf: &str, instance: &Instance| WeightVector::of([&vector], leaf, instance);
         assert_eq!(weight("member_0000000001", &instance), 60);
         assert_eq!(weight("member_0000000002", &instance), 50);
-        instance.metadata.insert("menagerie.shard".into(), "3".into());
+        instance.metadata.insert("menagerie.shard", "3");
         assert_eq!(weight("member_0000000002", &instance), 100);
         assert_eq!(WeightVector::of([&vector, &vector], "member_0000000001", &instance), 144);
         instance.address = "h:1".parse().unwrap();

@@ -62,7 +62,7 @@ fn springs_own_hints_are_the_models() {
 #[test]
 fn keys_with_a_meaning_are_refused() {
     let mut instance = read(UP_APP);
-    instance.metadata.insert("instance_status".into(), "UP".into());
+    instance.metadata.insert("instance_status", "UP");
     assert_eq!(
         SpringCloud::new().leaf(&instance),
         Err(LayoutError::Reserved { key: "instance_status".into() })

@@ -67,7 +67,7 @@ async fn it_finds_ours(connect: String) {
     assert_eq!(ask_json(&mut java, "pick web").await["id"], "ours-1");
     assert!(ask_json(&mut java, "names").await.as_array().unwrap().contains(&json!("web")));
 
-    update(&first, |instance| drop(instance.metadata.insert("region".to_owned(), "us".to_owned()))).await;
+    update(&first, |instance| drop(instance.metadata.insert("region", "us"))).await;
     cached(&mut java, "web", "the other region", |list| list[0]["payload"]["region"] == "us").await;
 
     // Out of service is not enabled, and the provider picks the other.
@@ -142,7 +142,7 @@ async fn we_find_its(connect: String) {
         ("10.0.0.5:8080", Lifetime::Session)
     );
     assert_eq!((instance.registered_at_ms, instance.status), (Some(1_700_000_000_000), Status::Up));
-    assert_eq!((&*instance.metadata["region"], instance.endpoints["ssl"].port()), ("eu", 8443));
+    assert_eq!((instance.metadata.get("region").unwrap(), instance.endpoints["ssl"].port()), ("eu", 8443));
 
     within("its name", async { while !names.next().await.unwrap().names.contains("web") {} }).await;
 
@@ -150,7 +150,10 @@ async fn we_find_its(connect: String) {
     ask(&mut java, format!("update {wish}")).await;
     let change = seen(&mut changes, "an update", |change| !change.updated.is_empty()).await;
     let updated = &change.updated[0];
-    assert_eq!((&*updated.old.metadata["region"], &*updated.new.metadata["region"]), ("eu", "us"));
+    assert_eq!(
+        (&*updated.old.metadata.get("region").unwrap(), &*updated.new.metadata.get("region").unwrap()),
+        ("eu", "us")
+    );
     ask(&mut java, format!("unregister {wish}")).await;
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
     // The server removes its directory.
@@ -244,7 +247,7 @@ async fn spring_cloud(connect: String) {
     ask(&mut java, format!("register {wish}")).await;
     let change = seen(&mut changes, "theirs", |change| is_named(change, "theirs")).await;
     let instance = one(&change).unwrap();
-    assert_eq!((instance.status, &*instance.metadata["k"]), (Status::Up, "v"));
+    assert_eq!((instance.status, instance.metadata.get("k").unwrap()), (Status::Up, "v"));
     assert_eq!(instance.address.to_string(), "10.0.0.5:8080");
     wish["payload"]["metadata"]["instance_status"] = json!("OUT_OF_SERVICE");
     ask(&mut java, format!("update {wish}")).await;
@@ -316,11 +319,11 @@ async fn dubbo_applications(connect: String) {
     });
     ask(&mut java, format!("register {wish}")).await;
     let change = seen(&mut changes, "theirs", |change| is_named(change, "10.0.0.5:20880")).await;
-    assert_eq!(one(&change).unwrap().metadata["dubbo.metadata.revision"], "8f2");
+    assert_eq!(one(&change).unwrap().metadata.get("dubbo.metadata.revision").unwrap(), "8f2");
     wish["payload"]["metadata"]["dubbo.metadata.revision"] = json!("8f3");
     ask(&mut java, format!("update {wish}")).await;
     let change = seen(&mut changes, "the next revision", |change| !change.updated.is_empty()).await;
-    assert_eq!(change.updated[0].new.metadata["dubbo.metadata.revision"], "8f3");
+    assert_eq!(change.updated[0].new.metadata.get("dubbo.metadata.revision").unwrap(), "8f3");
     ask(&mut java, format!("unregister {wish}")).await;
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;
     directories_go(&ours, "/interop/dubbo").await;

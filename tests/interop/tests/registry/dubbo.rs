@@ -37,7 +37,10 @@ async fn interfaces(connect: &str, mut dubbo: Peer, root: &str, encoder: Encoder
     let instance = one(&change).unwrap();
     assert_eq!((&*instance.id, instance.address.to_string().as_str()), ("10.0.0.5:20880", "10.0.0.5:20880"));
     assert_eq!((&*instance.version, instance.registered_at_ms), ("1.0*~", Some(1_700_000_000_000)));
-    assert_eq!((instance.lifetime, &*instance.metadata["methods"]), (Lifetime::Session, "sayHello,sayBye"));
+    assert_eq!(
+        (instance.lifetime, instance.metadata.get("methods").unwrap()),
+        (Lifetime::Session, "sayHello,sayBye")
+    );
     // A change is another leaf.
     let weighed = URL.replace("&version=", "&weight=50&version=");
     let other = ask(&mut dubbo, format!("provide {dir} {weighed}")).await;
@@ -84,10 +87,12 @@ async fn applications_with_go(connect: String) {
     let leaf = ask(&mut go, format!("announce {root} shop 10.0.0.5:20880 8f2")).await;
     let change = seen(&mut changes, "an instance", |change| one(change).is_some()).await;
     assert_eq!(one(&change).unwrap().address.to_string(), "10.0.0.5:20880");
-    assert_eq!(one(&change).unwrap().metadata["dubbo.metadata.revision"], "8f2");
+    assert_eq!(one(&change).unwrap().metadata.get("dubbo.metadata.revision").unwrap(), "8f2");
     // It is deleted and made again, and is not missed meanwhile for longer than that.
     ask(&mut go, format!("announce {root} shop 10.0.0.5:20880 8f3")).await;
-    let is_next = |instance: &std::sync::Arc<Instance>| instance.metadata["dubbo.metadata.revision"] == "8f3";
+    let is_next = |instance: &std::sync::Arc<Instance>| {
+        instance.metadata.get("dubbo.metadata.revision").unwrap() == "8f3"
+    };
     seen(&mut changes, "the next revision", |change| change.set.iter().any(is_next)).await;
     ask(&mut go, format!("delete {leaf}")).await;
     seen(&mut changes, "nobody", |change| change.set.is_empty()).await;

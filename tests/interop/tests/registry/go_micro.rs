@@ -38,7 +38,7 @@ async fn we_find_its(connect: String) {
     let instance = one(&change).unwrap();
     assert_eq!((&*instance.id, &*instance.version), ("greeter/1", "1.0"));
     assert_eq!(
-        (instance.address.to_string().as_str(), &*instance.metadata["protocol"]),
+        (instance.address.to_string().as_str(), instance.metadata.get("protocol").unwrap()),
         ("10.0.0.9:9090", "grpc")
     );
     assert_eq!((instance.lifetime, instance.rpc[0].name.as_str()), (Lifetime::Persistent, "Greeter.Hello"));
@@ -49,7 +49,10 @@ async fn we_find_its(connect: String) {
     assert_eq!(ask(&mut go, wish(4, "greeter/1", &json!({"protocol": "http"}))).await, "set");
     let change = seen(&mut changes, "the other protocol", |change| !change.updated.is_empty()).await;
     let updated = &change.updated[0];
-    assert_eq!((&*updated.old.metadata["protocol"], &*updated.new.metadata["protocol"]), ("grpc", "http"));
+    assert_eq!(
+        (&*updated.old.metadata.get("protocol").unwrap(), &*updated.new.metadata.get("protocol").unwrap()),
+        ("grpc", "http")
+    );
 
     // What other versions write is read alike.
     for by in [1, 2] {
@@ -114,7 +117,7 @@ async fn it_finds_ours(connect: String) {
     within("listed", listed(&mut go)).await;
 
     // The plugin's watcher does not look at data: a change in place is seen by whoever asks.
-    update(&first, |instance| drop(instance.metadata.insert("region".to_owned(), "us".to_owned()))).await;
+    update(&first, |instance| drop(instance.metadata.insert("region", "us"))).await;
     assert_eq!(get(&mut go).await["1.0"]["nodes"][0]["metadata"]["region"], "us");
     first.deregister().await.unwrap();
     told(&mut go, "one less", |event| event.starts_with("override") && event.contains("\"ours/2\"")).await;

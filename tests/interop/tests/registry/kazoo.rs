@@ -35,7 +35,7 @@ async fn server_sets(connect: String) {
         ("10.0.0.5:8080", Lifetime::Session)
     );
     assert_eq!((instance.endpoints["admin"].port(), instance.status), (9990, Status::Up));
-    assert_eq!(&*instance.metadata["menagerie.shard"], "3");
+    assert_eq!(instance.metadata.get("menagerie.shard").unwrap(), "3");
     let stopping = ask(&mut python, format!("join {set} {}", member("STOPPING"))).await;
     let change = seen(&mut changes, "a second member", |change| !change.added.is_empty()).await;
     assert_eq!(change.added[0].status, Status::Draining);
@@ -93,7 +93,10 @@ async fn registrator(connect: String) {
     let change = seen(&mut changes, "a container", |change| one(change).is_some()).await;
     let instance = one(&change).unwrap();
     assert_eq!((&*instance.id, instance.address.to_string().as_str()), ("10.1.1.1:10000", "10.1.1.1:10000"));
-    assert_eq!((instance.tags.join(","), &*instance.metadata["region"]), ("blue,www".to_owned(), "us2"));
+    assert_eq!(
+        (instance.tags.join(","), instance.metadata.get("region").unwrap()),
+        ("blue,www".to_owned(), "us2")
+    );
     ask(&mut python, format!("register {base} {}", service(10_001, &json!([])))).await;
     seen(&mut changes, "a second container", |change| change.set.len() == 2).await;
 

@@ -20,7 +20,7 @@ pub(crate) async fn server_sets(connect: String) {
         (instance.address.to_string().as_str(), instance.endpoints["admin"].port()),
         ("10.0.0.5:8080", 9990)
     );
-    assert_eq!(&*instance.metadata["menagerie.shard"], "3");
+    assert_eq!(instance.metadata.get("menagerie.shard").unwrap(), "3");
     let version = ask(&mut python, "version").await;
     let text =
         format!("# Written by twitter.common.zookeeper {version}, Twitter's own library for Python.\n");

@@ -20,7 +20,10 @@ fn read(text: &str) -> Instance {
 #[test]
 fn what_go_writes_is_read_and_written_back_to_the_byte() {
     let instance = read(recorded());
-    assert_eq!((&*instance.id, &*instance.metadata["dubbo.metadata.revision"]), ("10.0.0.5:20880", "8f2"));
+    assert_eq!(
+        (&*instance.id, instance.metadata.get("dubbo.metadata.revision").unwrap()),
+        ("10.0.0.5:20880", "8f2")
+    );
     let leaf = DubboApplication::new().leaf(&instance).unwrap();
     assert_eq!(
         (leaf.path().as_str(), &leaf.data[..]),

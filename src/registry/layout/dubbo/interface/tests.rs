@@ -29,7 +29,7 @@ fn a_providers_url_is_read_and_written_to_the_byte() {
         (&*instance.version, instance.registered_at_ms, instance.weight),
         ("1.0*~", Some(1_700_000_000_000), 100)
     );
-    assert_eq!(&*instance.metadata["methods"], "sayHello,sayBye");
+    assert_eq!(instance.metadata.get("methods").unwrap(), "sayHello,sayBye");
     let leaf = DubboInterface::new().leaf(&instance).unwrap();
     assert_eq!(
         (&*leaf.dir, &*leaf.name, &leaf.data[..]),
@@ -53,7 +53,7 @@ fn gos_names_are_read_kept_and_written_on_demand() {
 fn a_change_keeps_the_rest_of_the_url() {
     let name = JAVA.replace("dubbo%3A%2F%2F", "tri%3A%2F%2Fu%3Ap%40").replace("pid%3D7", "flag%26pid%3D7");
     let mut instance = read(&name);
-    assert_eq!(&*instance.metadata["menagerie.protocol"], "tri");
+    assert_eq!(instance.metadata.get("menagerie.protocol").unwrap(), "tri");
     assert_eq!(DubboInterface::new().leaf(&instance).unwrap().name, name);
     instance.weight = 50;
     let leaf = DubboInterface::new().leaf(&instance).unwrap();
@@ -67,7 +67,7 @@ fn a_change_keeps_the_rest_of_the_url() {
 fn a_change_over_a_parameter_that_is_none_is_refused() {
     let name = JAVA.replace("pid%3D7", "weight%3Dheavy");
     let mut instance = read(&name);
-    assert_eq!((instance.weight, &*instance.metadata["weight"]), (100, "heavy"));
+    assert_eq!((instance.weight, instance.metadata.get("weight").unwrap()), (100, "heavy"));
     instance.weight = 50;
     assert_eq!(DubboInterface::new().leaf(&instance), Err(LayoutError::Reserved { key: "weight".into() }));
 }
