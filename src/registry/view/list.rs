@@ -10,7 +10,7 @@ use super::read::{ReadId, is_child_name};
 use crate::registry::read_failure::ReadFailure;
 
 impl View {
-    /// The answer to [`Read::Children`]. No node is an answer too: no children.
+    /// The answer to [`Read::Children`](super::Read::Children). No node is an answer too: no children.
     pub fn on_children<N: AsRef<str>>(
         &mut self,
         id: ReadId,

@@ -31,7 +31,7 @@ impl Embedded {
         Self::run(Server::builder())
     }
 
-    /// One that looks for empty containers at the pace of [`REAPING`].
+    /// One that looks for empty containers at the pace of `REAPING`.
     ///
     /// # Errors
     /// When it cannot listen, in words.

@@ -39,7 +39,7 @@ impl Real {
         Self::share(&SHARED, Version::V3_9, None)
     }
 
-    /// The same with a server of `version` that looks for empty containers at the pace of [`REAPING`].
+    /// The same with a server of `version` that looks for empty containers at the pace of `REAPING`.
     ///
     /// # Errors
     /// When it does not start, in words.

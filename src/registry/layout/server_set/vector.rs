@@ -74,7 +74,7 @@ impl WeightVector {
     }
 
     fn factor(&self, leaf_name: &str, instance: &Instance) -> f64 {
-        let shard = instance.metadata.get(super::SHARD).and_then(|shard| super::read_shard(shard));
+        let shard = instance.metadata.get(super::SHARD).and_then(super::read_shard);
         let selected = [
             self.members.get(leaf_name),
             self.addresses.get(&instance.address),

@@ -151,7 +151,7 @@ async fn we_find_its(connect: String) {
     let change = seen(&mut changes, "an update", |change| !change.updated.is_empty()).await;
     let updated = &change.updated[0];
     assert_eq!(
-        (&*updated.old.metadata.get("region").unwrap(), &*updated.new.metadata.get("region").unwrap()),
+        (updated.old.metadata.get("region").unwrap(), updated.new.metadata.get("region").unwrap()),
         ("eu", "us")
     );
     ask(&mut java, format!("unregister {wish}")).await;

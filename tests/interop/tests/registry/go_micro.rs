@@ -50,7 +50,7 @@ async fn we_find_its(connect: String) {
     let change = seen(&mut changes, "the other protocol", |change| !change.updated.is_empty()).await;
     let updated = &change.updated[0];
     assert_eq!(
-        (&*updated.old.metadata.get("protocol").unwrap(), &*updated.new.metadata.get("protocol").unwrap()),
+        (updated.old.metadata.get("protocol").unwrap(), updated.new.metadata.get("protocol").unwrap()),
         ("grpc", "http")
     );
 
