@@ -59,6 +59,11 @@ impl<T> Session<T> {
         let frame = out.frame();
         self.connect_request().encode(&mut out);
         out.close(frame);
+        if planted!("session_writes_behind_the_handshake") {
+            let frame = out.frame();
+            self.connect_request().encode(&mut out);
+            out.close(frame);
+        }
         let enqueued = out.len() as u64;
         self.link = Link::Handshaking { conn, address, out, enqueued, written: 0, attempt };
     }

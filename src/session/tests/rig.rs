@@ -175,7 +175,9 @@ impl Rig {
         self.drain();
         let bytes = self.take_bytes();
         let mut reader = Reader::new(bytes.slice(4..));
-        reader.record().expect("a ConnectRequest")
+        let request = reader.record().expect("a ConnectRequest");
+        assert_eq!(reader.remaining(), 0, "nothing may stand behind a handshake that has no answer yet");
+        request
     }
 
     /// A new connection begins with no input.
